@@ -1,0 +1,1 @@
+"""The web page: `repvit-sam demo`, or `python app/main.py` in a checkout."""

@@ -1,0 +1,1 @@
+"""Evaluation: one script a question, shared parts beside them."""

@@ -1,0 +1,70 @@
+"""RepViT-SAM: Segment Anything that runs where people are.
+
+>>> import repvit_sam
+>>> model = repvit_sam.load("default")
+>>> predictor = repvit_sam.SamPredictor(model)
+>>> predictor.set_image("photo.jpg")
+>>> masks, iou_predictions, low_res_logits = predictor.predict(box=[100, 80, 500, 420], multimask_output=False)
+
+Names are imported when first used, so that ``import repvit_sam`` (and ``repvit-sam --help``) does not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .embedding import EncodedPhoto
+    from .errors import CheckpointError, FetchError, PhotoError, PhotoNotSetError, PromptError, RepVitSamError
+    from .mask_generator import SamAutomaticMaskGenerator
+    from .model import SamModel, build_repvit_sam, load, sam_model_registry
+    from .photo import read_photo
+    from .predictor import SamPredictor
+
+_HOMES = {
+    "CheckpointError": ".errors",
+    "EncodedPhoto": ".embedding",
+    "FetchError": ".errors",
+    "PhotoError": ".errors",
+    "PhotoNotSetError": ".errors",
+    "PromptError": ".errors",
+    "RepVitSamError": ".errors",
+    "SamAutomaticMaskGenerator": ".mask_generator",
+    "SamModel": ".model",
+    "SamPredictor": ".predictor",
+    "build_repvit_sam": ".model",
+    "load": ".model",
+    "read_photo": ".photo",
+    "sam_model_registry": ".model",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "CheckpointError",
+    "EncodedPhoto",
+    "FetchError",
+    "PhotoError",
+    "PhotoNotSetError",
+    "PromptError",
+    "RepVitSamError",
+    "SamAutomaticMaskGenerator",
+    "SamModel",
+    "SamPredictor",
+    "build_repvit_sam",
+    "load",
+    "read_photo",
+    "sam_model_registry",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name], __name__), name)
+    globals()[name] = value  # asked for once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,19 @@
+"""Checkpoints: where they are (catalogue, fetching), how they are laid out (layouts), reading and writing (reading,
+writing)."""
+
+from .catalogue import CATALOGUE, DEFAULT, Entry, find_checkpoint
+from .layouts import Layout
+from .reading import Checkpoint, load_weights, read_checkpoint
+from .writing import save_checkpoint
+
+__all__ = [
+    "CATALOGUE",
+    "DEFAULT",
+    "Checkpoint",
+    "Entry",
+    "Layout",
+    "find_checkpoint",
+    "load_weights",
+    "read_checkpoint",
+    "save_checkpoint",
+]

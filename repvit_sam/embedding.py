@@ -1,0 +1,88 @@
+"""An encoded photo: the image embedding and where the photo lies on the canvas; kept in files for later prompts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .canvas import CanvasFit
+from .errors import CheckpointError
+from .files import written_whole
+
+_FORMAT = "repvit-sam-embedding/1"
+
+
+@dataclass(frozen=True)
+class EncodedPhoto:
+    """What prompts are decoded against.
+
+    Attributes:
+        image_embedding: (1, 256, S/16, S/16).
+        fit: the photo's size and place on the canvas.
+    """
+
+    image_embedding: Tensor
+    fit: CanvasFit
+
+
+def encoder_fingerprint(encoder: nn.Module) -> str:
+    """SHA-256 over the encoder's names and values, equal for the same weights in fp16, fp32, fused or not."""
+    before_fusing = getattr(encoder, "fingerprint_before_fusing", None)
+    if isinstance(before_fusing, str):
+        return before_fusing
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        if not name.endswith(".num_batches_tracked"):
+            digest.update(name.encode())
+            digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_embedding(encoded: EncodedPhoto, path: str | os.PathLike[str], fingerprint: str) -> None:
+    """Write one encoded photo as safetensors (4 MB), with the fingerprint of the encoder that made it."""
+    metadata = {
+        "format": _FORMAT,
+        "encoder": fingerprint,
+        "photo_hw": "{}x{}".format(*encoded.fit.photo_hw),
+        "content_hw": "{}x{}".format(*encoded.fit.content_hw),
+        "canvas": str(encoded.fit.canvas_size),
+    }
+    with written_whole(path) as beside:
+        save_file({"image_embedding": encoded.image_embedding.detach().cpu().contiguous()}, beside, metadata=metadata)
+
+
+def load_embedding(path: str | os.PathLike[str], fingerprint: str, device: torch.device) -> EncodedPhoto:
+    """Read an encoded photo back.
+
+    Raises:
+        CheckpointError: missing, damaged, no embedding file, or made by another encoder than ``fingerprint`` tells.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist")
+    try:
+        with safe_open(str(path), framework="pt") as stream:
+            metadata = stream.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise CheckpointError(f"{path} is no embedding saved by SamPredictor.save_embedding")
+            embedding = stream.get_tensor("image_embedding")
+        fit = CanvasFit(_size(metadata["photo_hw"]), _size(metadata["content_hw"]), int(metadata["canvas"]))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} is a damaged or cut-off embedding file ({error})") from None
+    if metadata["encoder"] != fingerprint:
+        raise CheckpointError(f"{path} was made by another image encoder than this model's; call set_image again")
+    return EncodedPhoto(embedding.to(device), fit)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, width = text.split("x")
+    return int(height), int(width)

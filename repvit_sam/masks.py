@@ -1,0 +1,80 @@
+"""Logits -> masks at the size of the photo; which of them to take; how firm they are; their boxes and RLE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+from torch import Tensor
+from torch.nn import functional as F
+
+from .canvas import CanvasFit
+
+MASK_THRESHOLD = 0.0  # logits above it are object (SAM)
+
+Mask = NDArray[np.bool_]
+Rle = dict[str, Any]  # COCO's compressed form: {"size": [H, W], "counts": str}
+
+
+def logits_to_photo(low_res_logits: Tensor, fit: CanvasFit) -> Tensor:
+    """(B, C, S/4, S/4) -> (B, C, H, W), still logits: up to the canvas, cut the padding, then to the photo.
+
+    The two bilinear steps are SAM's (Sam.postprocess_masks) and equal to it to the bit.
+    """
+    on_canvas = F.interpolate(low_res_logits, (fit.canvas_size, fit.canvas_size), mode="bilinear", align_corners=False)
+    height, width = fit.content_hw
+    content = on_canvas[..., :height, :width]
+    return F.interpolate(content, fit.photo_hw, mode="bilinear", align_corners=False)
+
+
+def best_mask(iou_predictions: NDArray[Any]) -> int:
+    """The index of the mask that the model itself thinks best, of (C,) predictions."""
+    return int(np.argmax(iou_predictions))
+
+
+def stability_score(logits: Tensor, offset: float = 1.0) -> Tensor:
+    """IoU between the mask cut a little higher and a little lower than the threshold: (..., H, W) -> (...).
+
+    Source: SAM, section 5 of the appendix; segment_anything.utils.amg.calculate_stability_score. An empty mask gives 0
+    there divided by 0; here 0.
+    """
+    high = (logits > MASK_THRESHOLD + offset).flatten(-2).sum(-1)
+    low = (logits > MASK_THRESHOLD - offset).flatten(-2).sum(-1)
+    return high / low.clamp(min=1)
+
+
+def mask_box_xyxy(mask: Mask) -> tuple[int, int, int, int]:
+    """The tight box of a mask: first and last object pixel, x0, y0, x1, y1, inclusive; zeros for an empty mask.
+
+    Inclusive corners are what segment_anything's batched_mask_to_box gives.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def encode_rle(mask: Mask) -> Rle:
+    """(H, W) bool -> COCO's compressed RLE, with text instead of bytes so that it goes into JSON."""
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def decode_rle(rle: Rle) -> Mask:
+    """COCO's compressed RLE -> (H, W) bool."""
+    counts = rle["counts"]
+    data = {"size": rle["size"], "counts": counts.encode("ascii") if isinstance(counts, str) else counts}
+    return coco_mask.decode(data).astype(bool)
+
+
+def uncompressed_rle(mask: Mask) -> Rle:
+    """(H, W) bool -> {"size", "counts": [run lengths down the columns, background first]}."""
+    down = np.concatenate([[False], mask.T.ravel(), [True]])  # sentinels so that every run has two ends
+    starts = np.flatnonzero(down[1:] != down[:-1])
+    ends = np.concatenate([[0], starts, [mask.size]])
+    counts = np.diff(ends)
+    if len(counts) > 1 and counts[-1] == 0:
+        counts = counts[:-1]
+    return {"size": list(mask.shape), "counts": counts.tolist()}

@@ -1,0 +1,218 @@
+"""Anything that shows a picture -> a photo: (H, W, 3) uint8 RGB, the way a person sees it.
+
+EXIF orientation is applied, transparency is laid on white, grey, palette and CMYK become RGB, 16 bits become 8, and of
+several frames the first is taken. Colour profiles are not applied (the network was not trained with them either).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO, Union
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import PhotoError
+
+Photo = NDArray[np.uint8]
+PhotoSource = Union[str, "os.PathLike[str]", bytes, bytearray, BinaryIO, Image.Image, NDArray[Any], Any]
+
+MAX_BYTES = 512 * 2**20
+MAX_PIXELS = 150_000_000  # 12,000 x 9,000 is 108 million
+
+# Pillow can open far more (some through external programs); a photo comes in one of these.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "AVIF")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".gif",
+    ".jp2",
+    ".ppm",
+    ".avif",
+    ".heic",
+    ".heif",
+)
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def read_photo(source: PhotoSource) -> Photo:
+    """Read a photo.
+
+    Args:
+        source: a path, the bytes of a file, an open binary file, a PIL image, a NumPy array (H, W), (H, W, 1 | 3 | 4)
+            in RGB order, or a torch tensor (1 | 3 | 4, H, W). Arrays are uint8, uint16, bool, or float in 0..1.
+
+    Returns:
+        (H, W, 3) uint8 RGB, C-contiguous.
+
+    Raises:
+        PhotoError: the source is missing, empty, damaged, too large, or not a picture.
+    """
+    if isinstance(source, Image.Image):
+        return _from_pil(source, "the PIL image")
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, (bytes, bytearray)):
+        return _from_bytes(bytes(source), "the given bytes")
+    if isinstance(source, (str, os.PathLike)):
+        return _from_path(os.fspath(source))
+    if hasattr(source, "detach") and hasattr(source, "permute"):  # a torch tensor, without importing torch
+        return _from_tensor(source)
+    if hasattr(source, "read"):
+        data = source.read(MAX_BYTES + 1)
+        if not isinstance(data, bytes):
+            raise PhotoError("a photo file must be opened in binary mode ('rb'); this one gives text")
+        return _from_bytes(data, "the given file")
+    raise PhotoError(
+        "a photo must be a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor, "
+        f"got {type(source).__name__}"
+    )
+
+
+def _from_path(name: str) -> Photo:
+    if name.startswith(("http://", "https://")):
+        raise PhotoError(f"{name} is a web address; download the photo first and give its path")
+    path = Path(name)
+    try:
+        if path.is_dir():
+            raise PhotoError(f"{name} is a folder, expected a photo file")
+        if not path.exists():
+            raise PhotoError(f"{name} does not exist")
+        if not path.is_file():
+            raise PhotoError(f"{name} is not a regular file")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise PhotoError(f"{name} has {size:,} bytes; the limit is {MAX_BYTES:,}")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, PhotoError):
+            raise
+        raise PhotoError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return _from_bytes(data, name)
+
+
+def _from_bytes(data: bytes, name: str) -> Photo:
+    if not data:
+        raise PhotoError(f"{name}: empty, no picture inside")
+    if len(data) > MAX_BYTES:
+        raise PhotoError(f"{name} has more than {MAX_BYTES:,} bytes, the limit")
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return _from_heif(data, name)
+    try:
+        with warnings.catch_warnings():
+            # the limit is ours and is checked below, before any pixel is decoded
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=[f for f in FORMATS if _pillow_reads(f)])
+    except UnidentifiedImageError:
+        raise PhotoError(f"{name} is not a picture in a known format ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError:
+        raise PhotoError(f"{name} is larger than {MAX_PIXELS:,} pixels, the limit") from None
+    except Exception as error:  # a damaged header can raise nearly anything in a decoder
+        raise PhotoError(f"{name} is damaged: {error}") from error
+    return _from_pil(image, name)
+
+
+def _pillow_reads(image_format: str) -> bool:
+    Image.init()
+    return image_format in Image.OPEN
+
+
+def _from_heif(data: bytes, name: str) -> Photo:
+    try:
+        import pillow_heif  # optional; used as a reader only, never registered with Pillow
+    except ImportError:
+        raise PhotoError(f"{name} is a HEIC picture; install the reader for it: pip install pillow-heif") from None
+    try:
+        return _from_pil(pillow_heif.open_heif(data).to_pillow(), name)
+    except PhotoError:
+        raise
+    except Exception as error:
+        raise PhotoError(f"{name} is damaged: {error}") from error
+
+
+def _from_pil(image: Image.Image, name: str) -> Photo:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise PhotoError(f"{name} is {width}x{height} pixels; at least 1x1 is needed")
+    if width * height > MAX_PIXELS:
+        raise PhotoError(f"{name} is {width}x{height}, more than {MAX_PIXELS:,} pixels, the limit")
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        return np.ascontiguousarray(_to_rgb(image, name))
+    except PhotoError:
+        raise
+    except MemoryError:
+        raise PhotoError(f"{name} is {width}x{height}; not enough memory to decode it") from None
+    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, EOFError, ... for damaged files
+        raise PhotoError(f"{name} is damaged or cut off: {error}") from error
+
+
+def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    if image.mode.startswith("I;16"):
+        return _from_array(np.asarray(image).astype(np.uint16))
+    if image.mode == "I":  # older Pillow gives 16-bit PNG as 32-bit integers
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise PhotoError(f"{name} holds 32-bit integers beyond 0..65535; convert it to 8 or 16 bits")
+        return _from_array(values.astype(np.uint16))
+    if image.mode == "F":
+        return _from_array(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _from_array(array: NDArray[Any]) -> Photo:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise PhotoError(f"a photo array must have shape (H, W), (H, W, 3) or (H, W, 4), got {array.shape}")
+    if array.shape[0] < 1 or array.shape[1] < 1:
+        raise PhotoError(f"a photo array needs at least one pixel, got shape {array.shape}")
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise PhotoError(f"a photo array may have {MAX_PIXELS:,} pixels, got shape {array.shape}")
+    array = _to_uint8(array)
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    elif array.shape[2] == 4:  # on white, as for files
+        alpha = array[..., 3:].astype(np.float32) / 255
+        array = (array[..., :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(array)
+
+
+def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * 255
+    if np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all():
+            raise PhotoError("a photo array must be finite, got NaN or infinity")
+        low, high = float(array.min()), float(array.max())
+        if low < 0 or high > 1:
+            raise PhotoError(f"a float photo must lie in 0..1, got {low:.4g}..{high:.4g}; for 0..255 use dtype uint8")
+        return (array * 255 + 0.5).astype(np.uint8)
+    raise PhotoError(f"a photo array must be uint8, uint16, bool or float in 0..1, got dtype {array.dtype}")
+
+
+def _from_tensor(tensor: Any) -> Photo:
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
+        raise PhotoError(f"a photo tensor must have shape (3, H, W), got {tuple(tensor.shape)}")
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # NumPy has no bfloat16
+    return _from_array(tensor.permute(1, 2, 0).numpy())

@@ -1,0 +1,304 @@
+"""One photo, any prompts: segment_anything's ``SamPredictor``, its signatures and results, and what its users ask for.
+
+Beyond the original: a photo may be anything ``read_photo`` takes; ``predict`` takes a batch of boxes or of point sets
+in one call; ``set_image_batch`` / ``predict_batch`` as in SAM 2; embeddings are saved and loaded; errors say what was
+expected.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+from segment_anything.utils.transforms import ResizeLongestSide
+from torch import Tensor
+
+from .canvas import LOGITS_STRIDE, CanvasFit, photo_to_canvas
+from .decoder import decode
+from .embedding import EncodedPhoto, encoder_fingerprint, load_embedding, save_embedding
+from .errors import PhotoError, PhotoNotSetError, PromptError
+from .masks import MASK_THRESHOLD, logits_to_photo
+from .photo import PhotoSource, read_photo
+from .prompts import Prompts, check_prompts
+
+Prediction = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
+
+_PROMPTS_PER_PASS = 32  # bounds memory: logits at photo size are float32 before they become masks
+
+
+class SamPredictor:
+    """Encode a photo once, then ask for masks as often as you like.
+
+    Args:
+        sam_model: a model of this package, or a ``Sam`` of segment_anything.
+    """
+
+    def __init__(self, sam_model: Sam) -> None:
+        self.model = sam_model
+        # for scripts that call predictor.transform.apply_boxes_torch(...) before predict_torch
+        self.transform = ResizeLongestSide(sam_model.image_encoder.img_size)
+        self._encoded: tuple[EncodedPhoto, ...] = ()
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def is_image_set(self) -> bool:
+        return len(self._encoded) == 1
+
+    @property
+    def encoded(self) -> EncodedPhoto:
+        """The photo that is set; raises PhotoNotSetError where there is none."""
+        if len(self._encoded) > 1:
+            raise PhotoNotSetError("several photos are set (set_image_batch); use predict_batch, or set_image for one")
+        if not self._encoded:
+            raise PhotoNotSetError("no photo is set; call set_image(photo) first")
+        return self._encoded[0]
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(H, W) of the photo."""
+        return self.encoded.fit.photo_hw
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) of the photo on the canvas."""
+        return self.encoded.fit.content_hw
+
+    @property
+    def features(self) -> Tensor:
+        """The image embedding, under the name that segment_anything uses."""
+        return self.encoded.image_embedding
+
+    def set_image(self, image: PhotoSource, image_format: str = "RGB") -> None:
+        """Encode a photo; prompts from now on belong to it.
+
+        Args:
+            image: whatever ``read_photo`` takes: (H, W, 3) uint8, a path, bytes, a PIL image, ...
+            image_format: "RGB", or "BGR" for arrays as OpenCV reads them.
+
+        Raises:
+            PhotoError: the image cannot be read. A photo that was set before stays set.
+        """
+        self._encoded = (self._encode(self._read(image, image_format)),)
+
+    @torch.no_grad()
+    def set_torch_image(self, transformed_image: Tensor, original_image_size: tuple[int, ...]) -> None:
+        """Encode a photo that is resized already.
+
+        Args:
+            transformed_image: (1, 3, H, W) RGB in 0..255, long side equal to the canvas.
+            original_image_size: (H, W) of the photo before resizing.
+        """
+        side = self._canvas_size
+        shape = tuple(transformed_image.shape)
+        if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != side:
+            raise PhotoError(f"set_torch_image takes (1, 3, H, W) with a long side of {side}, got {shape}")
+        height, width = (int(n) for n in original_image_size)
+        fit = CanvasFit((height, width), (shape[2], shape[3]), side)
+        # a tensor may be on any device and of any float type, so SAM's own preprocess normalises and pads it
+        embedding = self.model.image_encoder(self.model.preprocess(transformed_image.to(self.device)))
+        self._encoded = (EncodedPhoto(embedding.contiguous(), fit),)
+
+    def set_image_batch(self, image_list: Sequence[PhotoSource], image_format: str = "RGB") -> None:
+        """Encode several photos, of any sizes, for ``predict_batch``."""
+        if isinstance(image_list, (str, bytes, os.PathLike)) or not len(image_list):
+            raise PhotoError("set_image_batch takes a list of one or more photos")
+        photos = [self._read(image, image_format) for image in image_list]
+        self._encoded = tuple(self._encode(photo) for photo in photos)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        mask_input: Any = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        *,
+        batched: bool | None = None,
+    ) -> Prediction:
+        """Masks for one prompt, or for a batch of them, on the photo that is set.
+
+        Args:
+            point_coords: (N, 2) x and y in photo pixels; (B, N, 2) for a batch.
+            point_labels: (N,) or (B, N): 1 object, 0 background, -1 padding that is ignored.
+            box: (4,) XYXY in photo pixels; (B, 4) for a batch.
+            mask_input: (1, h, w) logits, one of those returned before; (B, 1, h, w) for a batch.
+            multimask_output: three masks a prompt, for an ambiguous one such as a single point, to choose from by
+                predicted IoU; False gives one, better for a box or several points.
+            return_logits: float logits instead of bool masks.
+            batched: whether results have a leading batch axis. None reads it off the shapes, where a single box given
+                as (1, 4) counts as one prompt, as in segment_anything; pass True when B varies and may be 1.
+
+        Returns:
+            masks (C, H, W), predicted IoU (C,) and low-resolution logits (C, h, w), which may go back in as
+            ``mask_input``; each with a leading B for a batch. C is 3 or 1.
+
+        Raises:
+            PhotoNotSetError: before ``set_image``.
+            PromptError: a prompt of the wrong shape, type or range.
+        """
+        return self._predict(
+            self.encoded, point_coords, point_labels, box, mask_input, multimask_output, return_logits, batched
+        )
+
+    @torch.no_grad()
+    def predict_torch(
+        self,
+        point_coords: Tensor | None,
+        point_labels: Tensor | None,
+        boxes: Tensor | None = None,
+        mask_input: Tensor | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As ``predict``, for tensors on the model's device whose coordinates ``self.transform`` has brought to the
+        canvas: points (B, N, 2) with labels (B, N), boxes (B, 4), masks (B, 1, h, w).
+
+        Returns:
+            masks (B, C, H, W), predicted IoU (B, C), low-resolution logits (B, C, h, w).
+        """
+        encoded = self.encoded
+        if point_coords is not None and point_labels is None:
+            raise PromptError("point_coords need point_labels: 1 for the object, 0 for background")
+        low_res_logits, iou_predictions = decode(
+            self.model, encoded.image_embedding, point_coords, point_labels, boxes, mask_input, multimask_output
+        )
+        logits = logits_to_photo(low_res_logits, encoded.fit)
+        return logits if return_logits else logits > MASK_THRESHOLD, iou_predictions, low_res_logits
+
+    @torch.no_grad()
+    def predict_batch(
+        self,
+        point_coords_batch: Sequence[Any] | None = None,
+        point_labels_batch: Sequence[Any] | None = None,
+        box_batch: Sequence[Any] | None = None,
+        mask_input_batch: Sequence[Any] | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[list[NDArray[Any]], list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+        """``predict`` for each photo of ``set_image_batch``: one entry a photo in every list that is given."""
+        if not self._encoded:
+            raise PhotoNotSetError("no photos are set; call set_image_batch([photo, ...]) first")
+        columns = {
+            "point_coords_batch": point_coords_batch,
+            "point_labels_batch": point_labels_batch,
+            "box_batch": box_batch,
+            "mask_input_batch": mask_input_batch,
+        }
+        for name, column in columns.items():
+            if column is not None and len(column) != len(self._encoded):
+                raise PromptError(f"{name} needs one entry a photo, {len(self._encoded)} here, got {len(column)}")
+        results = [
+            self._predict(
+                encoded,
+                *(None if column is None else column[index] for column in columns.values()),
+                multimask_output,
+                return_logits,
+                None,
+            )
+            for index, encoded in enumerate(self._encoded)
+        ]
+        masks, iou_predictions, low_res_logits = (list(column) for column in zip(*results, strict=True))
+        return masks, iou_predictions, low_res_logits
+
+    def get_image_embedding(self) -> Tensor:
+        """(1, 256, S/16, S/16), of the photo that is set."""
+        return self.encoded.image_embedding
+
+    def save_embedding(self, path: str | os.PathLike[str]) -> None:
+        """Keep the encoded photo in a file, for prompts another day without the encoder's cost."""
+        save_embedding(self.encoded, path, encoder_fingerprint(self.model.image_encoder))
+
+    def load_embedding(self, path: str | os.PathLike[str]) -> None:
+        """Set the photo from a file of ``save_embedding``.
+
+        Raises:
+            CheckpointError: missing, damaged, or made by another encoder than this model's.
+        """
+        self._encoded = (load_embedding(path, encoder_fingerprint(self.model.image_encoder), self.device),)
+
+    def reset_image(self) -> None:
+        """Forget the photo, or photos."""
+        self._encoded = ()
+
+    reset_predictor = reset_image  # SAM 2's name
+
+    @property
+    def _canvas_size(self) -> int:
+        return self.model.image_encoder.img_size
+
+    def _read(self, image: PhotoSource, image_format: str) -> NDArray[np.uint8]:
+        if image_format not in ("RGB", "BGR"):
+            raise PhotoError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
+        photo = read_photo(image)
+        return photo if image_format == "RGB" else np.ascontiguousarray(photo[..., ::-1])
+
+    @torch.no_grad()
+    def _encode(self, photo: NDArray[np.uint8]) -> EncodedPhoto:
+        canvas, fit = photo_to_canvas(photo, self._canvas_size)
+        embedding = self.model.image_encoder(torch.from_numpy(canvas).to(self.device))
+        return EncodedPhoto(embedding.contiguous(), fit)
+
+    def _predict(
+        self,
+        encoded: EncodedPhoto,
+        point_coords: Any,
+        point_labels: Any,
+        box: Any,
+        mask_input: Any,
+        multimask_output: bool,
+        return_logits: bool,
+        batched: bool | None,
+    ) -> Prediction:
+        prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit, batched)
+        passes = [
+            self._predict_pass(encoded, prompts.part(start, start + _PROMPTS_PER_PASS), multimask_output, return_logits)
+            for start in range(0, prompts.count, _PROMPTS_PER_PASS)
+        ] or [_nothing(encoded.fit, 3 if multimask_output else 1, return_logits)]
+        masks, iou_predictions, low_res_logits = (
+            column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*passes, strict=True)
+        )
+        if prompts.batched:
+            return masks, iou_predictions, low_res_logits
+        return masks[0], iou_predictions[0], low_res_logits[0]
+
+    def _predict_pass(
+        self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool
+    ) -> Prediction:
+        def tensor(array: NDArray[Any] | None, dtype: torch.dtype = torch.float) -> Tensor | None:
+            return None if array is None else torch.as_tensor(array, dtype=dtype, device=self.device)
+
+        fit = encoded.fit
+        coords = None if prompts.point_coords is None else fit.coords_to_canvas(prompts.point_coords)
+        boxes = None if prompts.boxes is None else fit.boxes_to_canvas(prompts.boxes)
+        low_res_logits, iou_predictions = decode(
+            self.model,
+            encoded.image_embedding,
+            tensor(coords),
+            tensor(prompts.point_labels, torch.int),
+            tensor(boxes),
+            tensor(prompts.mask_input),
+            multimask_output,
+        )
+        logits = logits_to_photo(low_res_logits, fit)
+        masks = logits if return_logits else logits > MASK_THRESHOLD
+        return masks.cpu().numpy(), iou_predictions.cpu().numpy(), low_res_logits.cpu().numpy()
+
+
+def _nothing(fit: CanvasFit, masks_a_prompt: int, return_logits: bool) -> Prediction:
+    """The answer to a batch of no prompts, such as the boxes of a detector that found nothing."""
+    side = fit.canvas_size // LOGITS_STRIDE
+    return (
+        np.zeros((0, masks_a_prompt, *fit.photo_hw), dtype=np.float32 if return_logits else np.bool_),
+        np.zeros((0, masks_a_prompt), dtype=np.float32),
+        np.zeros((0, masks_a_prompt, side, side), dtype=np.float32),
+    )
