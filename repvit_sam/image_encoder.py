@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from segment_anything.modeling.common import LayerNorm2d
 from timm.models import repvit, tiny_vit
@@ -70,16 +71,20 @@ class ImageEncoder(nn.Module):
         if variant not in FAMILIES:
             raise ValueError(f"unknown image encoder {variant!r}; known: {', '.join(FAMILIES)}")
         check_canvas_size(canvas_size)
+        self.fingerprint_before_fusing: str | None = None  # see embedding.py
         self.img_size = canvas_size  # the name that segment_anything's predictor and Sam read
-        self.body = _build_body(variant, pretrained)
+        body: Any = _build_body(variant, pretrained)
+        self.body = body
         stride_conv = self.body.get_submodule(FAMILIES[variant].last_stride_conv)
         assert isinstance(stride_conv, nn.Conv2d)
         stride_conv.stride = (last_stage_stride, last_stage_stride)
-        self.neck = build_neck(int(self.body.num_features))  # type: ignore[arg-type]
+        self.neck = build_neck(body.num_features)
 
     def forward(self, canvas: Tensor) -> Tensor:
         """(B, 3, S, S) -> (B, 256, S/16, S/16)"""
-        return self.neck(self.body.forward_features(canvas))  # type: ignore[operator]
+        body: Any = self.body  # a timm network
+        features: Tensor = body.forward_features(canvas)
+        return self.neck(features)
 
 
 def build_neck(channels: int) -> nn.Sequential:
@@ -103,8 +108,9 @@ def fuse_batch_norms(encoder: ImageEncoder) -> None:
 
 def _fuse_children(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
-        if hasattr(child, "fuse"):
-            setattr(module, name, child.fuse())
+        fuse: Any = getattr(child, "fuse", None)
+        if fuse:
+            setattr(module, name, fuse())
         else:
             _fuse_children(child)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import torch
 from segment_anything import build_sam_vit_b, build_sam_vit_h, build_sam_vit_l
@@ -12,7 +13,7 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTra
 from torch import nn
 
 from .canvas import CANVAS_SIZE, EMBEDDING_STRIDE, PIXEL_MEAN, PIXEL_STD, check_canvas_size
-from .checkpoints import Checkpoint, find_checkpoint, load_weights, read_checkpoint
+from .checkpoints import Checkpoint, Layout, find_checkpoint, load_weights, read_checkpoint, save_checkpoint
 from .embedding import encoder_fingerprint
 from .errors import CheckpointError
 from .image_encoder import EMBEDDING_CHANNELS, FAMILIES, ImageEncoder, fuse_batch_norms
@@ -52,10 +53,39 @@ class SamModel(Sam):  # type: ignore[misc]
         """Fold the encoder's batch norms and branches, in place: the same masks, faster; for inference only."""
         if not self.fused and isinstance(self.image_encoder, ImageEncoder):
             # embeddings saved before and after fusing belong to the same encoder
-            self.image_encoder.fingerprint_before_fusing = encoder_fingerprint(self.image_encoder)
-            fuse_batch_norms(self.image_encoder)
+            encoder: ImageEncoder = self.image_encoder
+            encoder.fingerprint_before_fusing = encoder_fingerprint(encoder)
+            fuse_batch_norms(encoder)
             self.fused = True
         return self
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        half: bool = False,
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the weights: ``.safetensors`` in the project's layout, ``.pt`` in the variant's published one.
+
+        Args:
+            half: store kernels and matrices as fp16.
+            provenance: where the weights come from, recipe, licence; added to what was loaded.
+
+        Raises:
+            CheckpointError: the model is fused (its batch norms are gone; save before fusing), or an unknown suffix.
+        """
+        if self.fused:
+            raise CheckpointError("a fused model cannot be saved: load it with fuse=False, then save")
+        known = self.checkpoint.provenance if self.checkpoint else {}
+        checkpoint = Checkpoint(
+            path=Path(path),
+            layout=Layout.OWN,
+            variant=self.variant,
+            canvas_size=self.canvas_size,
+            provenance={**known, **(provenance or {})},
+            state=self.state_dict(),
+        )
+        save_checkpoint(checkpoint, path, half=half)
 
 
 def load(
@@ -106,12 +136,12 @@ def build_repvit_sam(
         ValueError: unknown variant, canvas or device.
         ConnectionError: ``pretrained`` weights cannot be fetched.
     """
+    if pretrained and checkpoint is not None:
+        raise ValueError("give either checkpoint or pretrained=True, not both")
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
     if checkpoint is None:
         return _build(variant, canvas or CANVAS_SIZE, pretrained).to(pick_device(device)).eval()
-    if pretrained:
-        raise ValueError("give either checkpoint or pretrained=True, not both")
     read = read_checkpoint(find_checkpoint(checkpoint))
     if read.variant != variant:
         raise CheckpointError(f"{read.path} holds {read.variant}, not {variant}; build that variant instead")

@@ -6,6 +6,7 @@ several frames the first is taken. Colour profiles are not applied (the network 
 
 from __future__ import annotations
 
+import glob
 import io
 import os
 import warnings
@@ -76,6 +77,27 @@ def read_photo(source: PhotoSource) -> Photo:
         "a photo must be a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor, "
         f"got {type(source).__name__}"
     )
+
+
+def find_photos(words: list[str]) -> list[Path]:
+    """Paths, folders and glob patterns -> the photo files they stand for, each once, folders in name order.
+
+    Raises:
+        PhotoError: a folder or pattern without photos. A path that does not exist is left for ``read_photo`` to name.
+    """
+    found: dict[Path, None] = {}
+    for word in words:
+        path = Path(word)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        elif not path.exists() and any(sign in word for sign in "*?["):
+            inside = sorted(Path(name) for name in glob.glob(word, recursive=True) if Path(name).is_file())
+        else:
+            inside = [path]
+        if not inside:
+            raise PhotoError(f"{word}: no photos here (looked for {', '.join(SUFFIXES)})")
+        found.update(dict.fromkeys(inside))
+    return list(found)
 
 
 def _from_path(name: str) -> Photo:

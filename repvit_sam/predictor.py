@@ -147,7 +147,14 @@ class SamPredictor:
             PromptError: a prompt of the wrong shape, type or range.
         """
         return self._predict(
-            self.encoded, point_coords, point_labels, box, mask_input, multimask_output, return_logits, batched
+            self.encoded,
+            point_coords,
+            point_labels,
+            box,
+            mask_input,
+            multimask_output=multimask_output,
+            return_logits=return_logits,
+            batched=batched,
         )
 
     @torch.no_grad()
@@ -188,22 +195,17 @@ class SamPredictor:
         """``predict`` for each photo of ``set_image_batch``: one entry a photo in every list that is given."""
         if not self._encoded:
             raise PhotoNotSetError("no photos are set; call set_image_batch([photo, ...]) first")
-        columns = {
-            "point_coords_batch": point_coords_batch,
-            "point_labels_batch": point_labels_batch,
-            "box_batch": box_batch,
-            "mask_input_batch": mask_input_batch,
-        }
-        for name, column in columns.items():
+        columns = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
+        for column in columns:
             if column is not None and len(column) != len(self._encoded):
-                raise PromptError(f"{name} needs one entry a photo, {len(self._encoded)} here, got {len(column)}")
+                raise PromptError(f"each list needs one entry a photo, {len(self._encoded)} here, got {len(column)}")
         results = [
             self._predict(
                 encoded,
-                *(None if column is None else column[index] for column in columns.values()),
-                multimask_output,
-                return_logits,
-                None,
+                *(None if column is None else column[index] for column in columns),
+                multimask_output=multimask_output,
+                return_logits=return_logits,
+                batched=None,
             )
             for index, encoded in enumerate(self._encoded)
         ]
@@ -255,6 +257,7 @@ class SamPredictor:
         point_labels: Any,
         box: Any,
         mask_input: Any,
+        *,
         multimask_output: bool,
         return_logits: bool,
         batched: bool | None,

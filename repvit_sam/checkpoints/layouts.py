@@ -1,14 +1,12 @@
 """The five ways these weights are laid out in files, and the renaming between them.
 
-Inside the program there is one layout, ``Layout.OWN``: timm's names below ``image_encoder.body``, SAM's everywhere else.
+Inside the program there is one layout, ``Layout.OWN``: timm's names below ``image_encoder.body``, SAM's elsewhere.
 
-========================  =============================================================================================
-``Layout.OWN``            ``image_encoder.body.stages…``, ``image_encoder.neck…``, ``prompt_encoder…``, ``mask_decoder…``
-``Layout.PUBLISHED``      THU-MIG/RepViT's ``repvit_sam.pt``: ``image_encoder.features.N…``
-``Layout.MOBILE_SAM``     ChaoningZhang/MobileSAM's ``mobile_sam.pt``: ``image_encoder.layers.N…``
-``Layout.SEGMENT_ANYTHING``  SAM's ViTs: ``image_encoder.blocks.N…``; the same in the program
-``Layout.ENCODER``        an image encoder alone (``body…``, ``neck…``), as encoder distillation leaves it
-========================  =============================================================================================
+* ``Layout.OWN``: ``image_encoder.body.stages…``, ``image_encoder.neck…``, ``prompt_encoder…``, ``mask_decoder…``
+* ``Layout.PUBLISHED``: THU-MIG/RepViT's ``repvit_sam.pt``: ``image_encoder.features.N…``
+* ``Layout.MOBILE_SAM``: ChaoningZhang/MobileSAM's ``mobile_sam.pt``: ``image_encoder.layers.N…``
+* ``Layout.SEGMENT_ANYTHING``: SAM's ViTs: ``image_encoder.blocks.N…``; the same in the program
+* ``Layout.ENCODER``: an image encoder alone (``body…``, ``neck…``), as encoder distillation leaves it
 
 In the published RepViT the blocks of all stages are counted through, and the last block before a downsampling belongs
 to the stage before it; timm counts it into the next stage as ``downsample.pre_block``.
@@ -19,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -145,7 +144,7 @@ def _published_depths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
         n for n in range(1, last + 1) if any(k.startswith(f"image_encoder.features.{n}.token_mixer.2.") for k in state)
     ]
     bounds = [0, *rows, last + 1]
-    stages = [after - before - 1 for before, after in zip(bounds, bounds[1:], strict=False)]
+    stages = [after - before - 1 for before, after in pairwise(bounds)]
     return (*(count - 1 for count in stages[:-1]), stages[-1])
 
 

@@ -30,7 +30,6 @@ class Checkpoint:
         state: name -> tensor, as stored (fp16 stays fp16).
         layout: how the file was laid out.
         canvas_size: side of the canvas the weights were made for.
-        fused: batch norms are folded in.
         provenance: where the weights come from, recipe, licence: free text by key.
     """
 
@@ -38,20 +37,29 @@ class Checkpoint:
     layout: Layout
     variant: str
     canvas_size: int = CANVAS_SIZE
-    fused: bool = False
     provenance: Mapping[str, str] = field(default_factory=dict)
     state: State = field(default_factory=dict, repr=False)
+
+    @property
+    def encoder_alone(self) -> bool:
+        """Whether SAM's prompt encoder and mask decoder are still to be added."""
+        return not any(key.startswith("mask_decoder.") for key in self.state)
+
+    def with_decoder_of(self, other: Checkpoint) -> Checkpoint:
+        """These weights, with prompt encoder and mask decoder taken from another checkpoint."""
+        encoder = {key: value for key, value in self.state.items() if key.startswith("image_encoder.")}
+        rest = {key: value for key, value in other.state.items() if not key.startswith("image_encoder.")}
+        return replace(self, state=encoder | rest)
 
     def without_weights(self) -> Checkpoint:
         return replace(self, state={})
 
 
-def read_checkpoint(path: str | os.PathLike[str], decoder: Checkpoint | None = None) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint in any known layout.
 
     Args:
         path: a safetensors file, or a PyTorch file (zip or legacy pickle) of plain tensors.
-        decoder: for a file that holds an image encoder alone: where prompt encoder and mask decoder are taken from.
 
     Raises:
         CheckpointError: the file is missing, empty, cut off, no checkpoint, carries code, or has no known layout.
@@ -68,20 +76,12 @@ def read_checkpoint(path: str | os.PathLike[str], decoder: Checkpoint | None = N
         raise CheckpointError(f"{path} is laid out as {layout.value}, but its image encoder has no known size")
     if metadata.get("variant", variant) != variant:
         raise CheckpointError(f"{path} says it is {metadata['variant']}, but its tensors are those of {variant}")
-    if layout is Layout.ENCODER:
-        if decoder is None:
-            raise CheckpointError(
-                f"{path} holds an image encoder alone; give it SAM's decoder first: "
-                f"repvit-sam weights convert {path} OUT.safetensors --decoder tinyvit_sam"
-            )
-        state |= {key: value for key, value in decoder.state.items() if not key.startswith("image_encoder.")}
     return Checkpoint(
         path=path,
         layout=layout,
         variant=variant,
         canvas_size=_canvas_size(metadata, path),
-        fused=not any(key.endswith(".running_var") for key in state) and layout is not Layout.SEGMENT_ANYTHING,
-        provenance={k: v for k, v in metadata.items() if k not in ("format", "layout", "variant", "canvas", "fused")},
+        provenance={k: v for k, v in metadata.items() if k not in ("format", "layout", "variant", "canvas")},
         state=state,
     )
 
@@ -92,8 +92,11 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: names the keys that are missing, unexpected, or of another shape.
     """
-    if checkpoint.fused:
-        model.fuse()  # type: ignore[operator]
+    if checkpoint.encoder_alone:
+        raise CheckpointError(
+            f"{checkpoint.path} holds an image encoder alone; give it SAM's decoder first: "
+            f"repvit-sam weights convert {checkpoint.path} OUT.safetensors"
+        )
     # fp16 files are stored small and computed in float32
     state = {k: v.float() if v.is_floating_point() else v for k, v in checkpoint.state.items()}
     expected = model.state_dict()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -34,15 +33,13 @@ def save_checkpoint(
             positional matrix (whose rounding would shift every point) stay float32; they are 1 % of the bytes.
 
     Raises:
-        CheckpointError: unknown suffix, a layout the variant does not have, or a fused model in a published layout.
+        CheckpointError: unknown suffix, or a layout the variant does not have.
     """
     path = Path(path)
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise CheckpointError(f"{path} must end in .safetensors, .pt or .pth")
     if layout is None:
         layout = Layout.OWN if path.suffix == ".safetensors" else published_layout_of(checkpoint.variant)
-    if checkpoint.fused and layout is not Layout.OWN:
-        raise CheckpointError(f"fused weights have no {layout.value} layout; convert the unfused checkpoint")
     state = from_own(checkpoint.state, layout, checkpoint.variant)
     state = {key: _stored(key, value, half) for key, value in state.items()}
     with written_whole(path) as beside:
@@ -60,12 +57,11 @@ def _stored(key: str, value: Tensor, half: bool) -> Tensor:
     return value.float().clone() if keep else value.half()
 
 
-def _metadata(checkpoint: Checkpoint, layout: Layout) -> Mapping[str, str]:
+def _metadata(checkpoint: Checkpoint, layout: Layout) -> dict[str, str]:
     return {
         **checkpoint.provenance,
         "format": FORMAT,
         "layout": layout.value,
         "variant": checkpoint.variant,
         "canvas": str(checkpoint.canvas_size),
-        "fused": str(checkpoint.fused).lower(),
     }

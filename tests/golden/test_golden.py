@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from repvit_sam.canvas import normalise_and_pad, photo_to_canvas, resize_photo, fit_photo
+
+from repvit_sam.canvas import fit_photo, normalise_and_pad, photo_to_canvas, resize_photo
 from repvit_sam.checkpoints import read_checkpoint
 from repvit_sam.model import build_repvit_sam
 from repvit_sam.photo import read_photo
@@ -144,9 +145,10 @@ def assert_case(golden, name, masks_logits, iou, low_res, photo):
 
 
 CASES = [
-    "point_multi", "point_single", "two_points_multi", "two_points_single", "box_multi", "box_single", "box_point_multi",
-    "box_point_single", "feedback_multi", "feedback_single", "mask_box_single", "mask_only_multi", "nothing_multi",
-]  # fmt: skip
+    *("point_multi", "point_single", "two_points_multi", "two_points_single"),
+    *("box_multi", "box_single", "box_point_multi", "box_point_single"),
+    *("feedback_multi", "feedback_single", "mask_box_single", "mask_only_multi", "nothing_multi"),
+]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,0 +1,57 @@
+"""What a person at a terminal sees: progress bars and errors on stderr, as one sentence each; results go to stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from .errors import RepVitSamError
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """End the program with ``Error: ...`` and exit code 1 where this package, or a wrong argument, says why."""
+    try:
+        yield
+    except (RepVitSamError, ValueError, ConnectionError) as error:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(130) from None
+
+
+def progress_bar() -> Progress:
+    """Counts steps; vanishes when done, stays silent where stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def download_bar() -> Progress:
+    """Counts bytes."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _stop(message: str) -> None:
+    typer.echo(f"Error: {message}", err=True)
+    raise typer.Exit(1) from None

@@ -1,0 +1,78 @@
+"""Masks and prompts -> pictures: overlay, cut-out, mask. Arrays in, arrays out; used by command line, page and docs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .masks import Mask
+from .photo import Photo
+
+# Twelve colours that stay apart on photographs, also for most colour-blind people (after Paul Tol's schemes)
+COLOURS: tuple[tuple[int, int, int], ...] = (
+    (0, 119, 187),
+    (238, 119, 51),
+    (0, 153, 136),
+    (238, 51, 119),
+    (204, 187, 68),
+    (170, 51, 119),
+    (51, 187, 238),
+    (204, 51, 17),
+    (34, 136, 51),
+    (102, 204, 238),
+    (187, 187, 187),
+    (102, 37, 6),
+)
+_POINT_COLOURS = {1: (40, 200, 80), 0: (230, 60, 60)}
+
+
+def overlay(photo: Photo, masks: Sequence[Mask], opacity: float = 0.5) -> Photo:
+    """The photo with each mask tinted and outlined in a colour of its own; small masks lie on top of large ones."""
+    picture = photo.copy()
+    order = sorted(range(len(masks)), key=lambda index: -int(np.count_nonzero(masks[index])))
+    for index in order:
+        mask, colour = masks[index], np.array(COLOURS[index % len(COLOURS)])
+        picture[mask] = (picture[mask] * (1 - opacity) + colour * opacity + 0.5).astype(np.uint8)
+    for index in order:
+        _outline(picture, masks[index], COLOURS[index % len(COLOURS)])
+    return picture
+
+
+def draw_prompts(
+    picture: Photo, points: Sequence[tuple[float, float, int]] = (), boxes: Sequence[Sequence[float]] = ()
+) -> Photo:
+    """A copy with points (x, y, label: green for 1, red for 0) and boxes (XYXY) drawn on it."""
+    picture = picture.copy()
+    size = _line_width(picture)
+    for x0, y0, x1, y1 in boxes:
+        corners = (round(x0), round(y0)), (round(x1), round(y1))
+        cv2.rectangle(picture, *corners, (255, 255, 255), size + 2, cv2.LINE_AA)
+        cv2.rectangle(picture, *corners, _POINT_COLOURS[1], size, cv2.LINE_AA)
+    for x, y, label in points:
+        centre = round(x), round(y)
+        cv2.circle(picture, centre, 4 * size + 2, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(picture, centre, 4 * size, _POINT_COLOURS[label], -1, cv2.LINE_AA)
+    return picture
+
+
+def cut_out(photo: Photo, mask: Mask) -> NDArray[np.uint8]:
+    """(H, W, 4) RGBA: the object, all else transparent (and black, so that no hidden photo is passed on)."""
+    alpha = mask.astype(np.uint8) * 255
+    return np.dstack([photo * mask[..., None], alpha])
+
+
+def mask_picture(mask: Mask) -> NDArray[np.uint8]:
+    """(H, W) grey: 255 where the object is."""
+    return mask.astype(np.uint8) * 255
+
+
+def _outline(picture: Photo, mask: Mask, colour: tuple[int, int, int]) -> None:
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, contours, -1, colour, _line_width(picture), cv2.LINE_AA)
+
+
+def _line_width(picture: Photo) -> int:
+    return max(1, round(max(picture.shape[:2]) / 500))

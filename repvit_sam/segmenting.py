@@ -1,0 +1,165 @@
+"""Photos on disk -> results on disk: what ``repvit-sam segment`` and ``everything`` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from PIL import Image
+
+from .console import progress_bar
+from .draw import cut_out, draw_prompts, mask_picture, overlay
+from .errors import PhotoError
+from .files import written_whole
+from .mask_generator import SamAutomaticMaskGenerator
+from .masks import Mask, best_mask, decode_rle, encode_rle, mask_box_xyxy
+from .model import load
+from .photo import Photo, find_photos, read_photo
+from .predictor import SamPredictor
+
+
+@dataclass(frozen=True)
+class ObjectPrompt:
+    """What points at one object: (x, y, label) points and a box, in photo pixels."""
+
+    points: tuple[tuple[float, float, int], ...]
+    box_xyxy: tuple[float, ...] | None
+
+    @property
+    def ambiguous(self) -> bool:
+        """One point may mean a thing, a part or the whole: three masks are asked for, and the best rated one taken."""
+        return self.box_xyxy is None and len(self.points) == 1
+
+
+@dataclass(frozen=True)
+class FoundMask:
+    prompt: ObjectPrompt
+    mask: Mask
+    predicted_iou: float
+
+    def record(self) -> dict[str, Any]:
+        """As written to masks.json: COCO's compressed RLE, box XYWH."""
+        x0, y0, x1, y1 = mask_box_xyxy(self.mask)
+        prompt: dict[str, Any] = {"points": [list(p) for p in self.prompt.points]}
+        if self.prompt.box_xyxy is not None:
+            prompt["box"] = list(self.prompt.box_xyxy)
+        return {
+            "segmentation": encode_rle(self.mask),
+            "area": int(np.count_nonzero(self.mask)),
+            "bbox": [x0, y0, x1 - x0 + 1, y1 - y0 + 1] if self.mask.any() else [0, 0, 0, 0],
+            "predicted_iou": round(self.predicted_iou, 4),
+            "prompt": prompt,
+        }
+
+
+def segment_photos(
+    words: list[str],
+    prompts: Sequence[ObjectPrompt],
+    every_mask: bool,
+    checkpoint: str,
+    device: str,
+    out: Path,
+) -> int:
+    """Masks for the same prompts on every photo; writes mask.png, cutout.png, overlay.png and masks.json.
+
+    Returns:
+        how many photos could not be read; each is named on stderr and the rest goes on.
+    """
+    predictor = SamPredictor(load(checkpoint, device))
+
+    def work(path: Path, folder: Path) -> None:
+        photo = read_photo(path)
+        predictor.set_image(photo)
+        found = [mask for prompt in prompts for mask in _masks_of(predictor, prompt, every_mask)]
+        _write_segmented(path, photo, found, checkpoint, folder)
+
+    return _each_photo(words, out, work)
+
+
+def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
+    """All masks of every photo; writes overlay.png and masks.json. Returns how many photos could not be read."""
+    generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
+
+    def work(path: Path, folder: Path) -> None:
+        photo = read_photo(path)
+        with progress_bar() as bar:
+            task = bar.add_task(f"{path.name}: points", total=None)
+            records = generator.generate(photo, lambda done, total: bar.update(task, completed=done, total=total))
+        masks = [decode_rle(record["segmentation"]) for record in records]
+        _write_picture(folder / "overlay.png", overlay(photo, masks))
+        _write_json(folder / "masks.json", path, photo, checkpoint, records)
+        typer.echo(f"{path}: {len(records)} masks -> {folder / 'masks.json'}, {folder / 'overlay.png'}")
+
+    return _each_photo(words, out, work)
+
+
+def _each_photo(words: list[str], out: Path, work: Callable[[Path, Path], None]) -> int:
+    paths = find_photos(words)
+    failures = 0
+    with progress_bar() as bar:
+        task = bar.add_task("photos", total=len(paths), visible=len(paths) > 1)
+        for path, name in zip(paths, _folder_names(paths), strict=True):
+            try:
+                work(path, out / name if len(paths) > 1 else out)
+            except PhotoError as error:
+                if len(paths) == 1:
+                    raise
+                typer.echo(f"Error: {error}", err=True)
+                failures += 1
+            bar.advance(task)
+    return failures
+
+
+def _folder_names(paths: Sequence[Path]) -> list[str]:
+    """A name a photo: its stem, or the whole file name where two photos share a stem."""
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
+    return [name if names.count(name) == 1 else f"{name}-{index}" for index, name in enumerate(names, 1)]
+
+
+def _masks_of(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) -> list[FoundMask]:
+    points = [point[:2] for point in prompt.points] or None
+    labels = [point[2] for point in prompt.points] or None
+    masks, ious, _ = predictor.predict(points, labels, prompt.box_xyxy, multimask_output=every_mask or prompt.ambiguous)
+    chosen = range(len(masks)) if every_mask else [best_mask(ious)]
+    return [FoundMask(prompt, masks[index], float(ious[index])) for index in chosen]
+
+
+def _write_segmented(path: Path, photo: Photo, found: Sequence[FoundMask], checkpoint: str, folder: Path) -> None:
+    for number, item in enumerate(found, 1):
+        ending = f"_{number}" if len(found) > 1 else ""
+        mask_path = folder / f"mask{ending}.png"
+        _write_picture(mask_path, mask_picture(item.mask))
+        _write_picture(folder / f"cutout{ending}.png", cut_out(photo, item.mask))
+        x0, y0, x1, y1 = mask_box_xyxy(item.mask)
+        share = np.count_nonzero(item.mask) / item.mask.size
+        typer.echo(
+            f"{path} mask {number}: {np.count_nonzero(item.mask)} px ({share:.1%}), box {x0},{y0},{x1},{y1}, "
+            f"predicted IoU {item.predicted_iou:.3f} -> {mask_path}"
+        )
+    points = [point for item in found for point in item.prompt.points]
+    boxes = [item.prompt.box_xyxy for item in found if item.prompt.box_xyxy is not None]
+    _write_picture(folder / "overlay.png", draw_prompts(overlay(photo, [item.mask for item in found]), points, boxes))
+    _write_json(folder / "masks.json", path, photo, checkpoint, [item.record() for item in found])
+
+
+def _write_picture(path: Path, picture: Any) -> None:
+    with written_whole(path) as beside:
+        Image.fromarray(picture).save(beside)
+
+
+def _write_json(path: Path, photo_path: Path, photo: Photo, checkpoint: str, records: list[dict[str, Any]]) -> None:
+    content = {
+        "photo": photo_path.name,
+        "height": photo.shape[0],
+        "width": photo.shape[1],
+        "checkpoint": checkpoint,
+        "masks": records,
+    }
+    with written_whole(path) as beside:
+        beside.write_text(json.dumps(content, indent=1))
