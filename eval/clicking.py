@@ -1,4 +1,7 @@
-"""Prompts made from ground truth: the box, the centre point, and the next click where a prediction is most wrong."""
+"""Prompts made from ground truth: the box, the centre point, and the next click where a prediction is most wrong.
+
+Coordinates are continuous, as COCO's are: pixel (0, 0) covers 0..1, its centre is (0.5, 0.5).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ def box_of(mask: Mask) -> tuple[float, float, float, float]:
 
 
 def centre_of(mask: Mask) -> tuple[float, float]:
-    """x, y of the pixel deepest inside (maximum of the distance transform); beyond the photo's border is outside."""
+    """x, y of the centre of the pixel deepest inside (maximum of the distance transform)."""
     return _deepest(mask)[1]
 
 
@@ -31,7 +34,7 @@ def next_click(truth: Mask, predicted: Mask) -> tuple[tuple[float, float], int]:
 
 
 def _deepest(region: Mask) -> tuple[float, tuple[float, float]]:
-    padded = np.pad(region, 1).astype(np.uint8)
+    padded = np.pad(region, 1).astype(np.uint8)  # beyond the photo's border is outside
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return float(depth[y, x]), (float(x), float(y))
+    return float(depth[y, x]), (float(x) + 0.5, float(y) + 0.5)

@@ -25,16 +25,16 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from repvit_sam.eval.baselines import BASELINES
-from repvit_sam.eval.clicking import box_of, centre_of, next_click
-from repvit_sam.eval.coco import CocoFolder, Instance
-from repvit_sam.eval.metrics import iou, mean_by_size
 from rich.console import Console
 from rich.table import Table
 
 import repvit_sam
 from repvit_sam.checkpoints import find_checkpoint
 from repvit_sam.console import errors_as_sentences, progress_bar
+from repvit_sam.eval.baselines import BASELINES
+from repvit_sam.eval.clicking import box_of, centre_of, next_click
+from repvit_sam.eval.coco import CocoFolder, Instance
+from repvit_sam.eval.metrics import iou, mean_by_size
 from repvit_sam.files import sha256_of, written_whole
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo

@@ -242,3 +242,7 @@ def _exit_if_failed(failures: int) -> None:
     if failures:
         typer.echo(f"{failures} of the photos failed", err=True)
         raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

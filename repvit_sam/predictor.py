@@ -54,12 +54,17 @@ class SamPredictor:
 
     @property
     def encoded(self) -> EncodedPhoto:
-        """The photo that is set; raises PhotoNotSetError where there is none."""
+        """The photo that is set, to be kept and set again without encoding; PhotoNotSetError where there is none."""
         if len(self._encoded) > 1:
             raise PhotoNotSetError("several photos are set (set_image_batch); use predict_batch, or set_image for one")
         if not self._encoded:
             raise PhotoNotSetError("no photo is set; call set_image(photo) first")
         return self._encoded[0]
+
+    @encoded.setter
+    def encoded(self, encoded: EncodedPhoto) -> None:
+        """Set a photo that was encoded before, by a predictor on the same model."""
+        self._encoded = (encoded,)
 
     @property
     def original_size(self) -> tuple[int, int]:

@@ -1,0 +1,53 @@
+# Everything a person or CI runs. `make help` lists it.
+PYTHON ?= python3
+PORT ?= 7860
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: help setup demo test lint types format check wheel clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
+
+setup: $(STAMP) ## Make the environment in .venv (a torch that is there already is kept)
+
+demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for another)
+	$(BIN)/repvit-sam demo --port $(PORT)
+
+test: $(DEV_STAMP) ## Pass the tests (under ten minutes on two cores)
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP) ## Check style and order of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_STAMP) ## Check types
+	$(BIN)/mypy
+
+format: $(DEV_STAMP) ## Put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint types test ## All that CI checks
+
+wheel: $(DEV_STAMP) ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## Remove the environment and what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+		{ echo "Python 3.10 or newer is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "python3 cannot make environments here; on Debian: apt install python3-venv" >&2; exit 1; }
+
+$(STAMP): pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[app]'
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev]'
+	@touch $@ $(STAMP)

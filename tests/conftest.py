@@ -1,0 +1,48 @@
+"""Shared by all tests: the bundled model, a photo made by formula (odd, not square), the example photographs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import repvit_sam
+
+PHOTOS = Path(__file__).parents[1] / "app" / "photos"
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The bundled checkpoint: real weights, real masks."""
+    torch.manual_seed(0)
+    return repvit_sam.load("tinyvit_sam", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def coffee():
+    """A photograph, 600 x 400: a cup on a saucer."""
+    return repvit_sam.read_photo(PHOTOS / "coffee.jpg")
+
+
+@pytest.fixture(scope="session")
+def coffee_encoded(model, coffee):
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.set_image(coffee)
+    return predictor.encoded
+
+
+@pytest.fixture
+def predictor(model, coffee_encoded):
+    """A predictor with the coffee photo set."""
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.encoded = coffee_encoded
+    return predictor
+
+
+@pytest.fixture(scope="session")
+def formula_photo():
+    """301 wide, 229 high: a bright disc on a slanted gradient."""
+    y, x = np.mgrid[0:229, 0:301]
+    photo = np.stack([x * 255 // 300, y * 255 // 228, (x + y) % 256], axis=-1).astype(np.uint8)
+    photo[np.hypot(x - 150, y - 110) < 50] = (250, 240, 60)
+    return photo

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from segment_anything import SamAutomaticMaskGenerator as ReferenceGenerator
+from segment_anything.modeling import Sam
+from segment_anything.utils.amg import build_point_grid, generate_crop_boxes
+
+import repvit_sam
+from repvit_sam.mask_generator import crop_boxes, point_grid
+
+LOOSE = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.7}
+
+
+@pytest.fixture(scope="module")
+def reference_model(model):
+    return Sam(model.image_encoder, model.prompt_encoder, model.mask_decoder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"points_per_side": 6, **LOOSE},
+        {"points_per_side": 4, "output_mode": "uncompressed_rle", "points_per_batch": 5, **LOOSE},
+        {
+            "points_per_side": 4,
+            "crop_n_layers": 1,
+            "crop_n_points_downscale_factor": 2,
+            "min_mask_region_area": 200,
+            "output_mode": "coco_rle",
+            **LOOSE,
+        },
+    ],
+    ids=["plain", "small batches", "crops and specks"],
+)
+def test_records_equal_segment_anything(model, reference_model, coffee, settings):
+    expected = ReferenceGenerator(reference_model, **settings).generate(coffee)
+    found = repvit_sam.SamAutomaticMaskGenerator(model, **settings).generate(coffee)
+    assert len(found) == len(expected) > 1
+    for ours, theirs in zip(found, expected, strict=True):
+        assert list(ours) == list(theirs)
+        np.testing.assert_array_equal(ours.pop("segmentation"), theirs.pop("segmentation"))
+        assert ours == theirs
+
+
+def test_the_grid_and_the_crops_equal_segment_anything():
+    for side in (1, 5, 32):
+        np.testing.assert_allclose(point_grid(side), build_point_grid(side), atol=1e-12)
+    for photo_hw in ((400, 600), (301, 229), (5, 7)):
+        boxes, layers = generate_crop_boxes(photo_hw, 2, 512 / 1500)
+        assert [(list(box), layer) for box, layer in crop_boxes(photo_hw, 2, 512 / 1500)] == [
+            (box, layer) for box, layer in zip(boxes, layers, strict=True)
+        ]
+
+
+def test_progress_counts_every_point_and_may_stop_the_work(model, coffee):
+    seen = []
+    generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=2, points_per_batch=3)
+    generator.generate(coffee, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(3, 4), (4, 4)]
+
+    def cancel(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generator.generate(coffee, progress=cancel)
+
+
+def test_a_photo_with_nothing_firm_gives_an_empty_list(model, coffee):
+    generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=1, pred_iou_thresh=1.5)
+    assert generator.generate(coffee) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"points_per_side": None}, "exactly one"),
+        ({"point_grids": [np.zeros((1, 2))]}, "exactly one"),
+        ({"points_per_side": 0}, "at least 1"),
+        ({"points_per_batch": 0}, "at least 1"),
+        ({"output_mode": "png"}, "binary_mask"),
+        ({"points_per_side": None, "point_grids": [np.zeros((1, 2))], "crop_n_layers": 1}, "one grid a layer"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(model, settings, words):
+    with pytest.raises(ValueError, match=words):
+        repvit_sam.SamAutomaticMaskGenerator(model, **settings)

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+from segment_anything.utils.amg import (
+    batched_mask_to_box,
+    calculate_stability_score,
+    coco_encode_rle,
+    mask_to_rle_pytorch,
+)
+
+from repvit_sam.canvas import fit_photo
+from repvit_sam.masks import (
+    best_mask,
+    decode_rle,
+    encode_rle,
+    logits_to_photo,
+    mask_box_xyxy,
+    stability_score,
+    uncompressed_rle,
+)
+
+MASKS = {
+    "empty": np.zeros((4, 5), bool),
+    "full": np.ones((4, 5), bool),
+    "noise": np.random.default_rng(0).random((13, 17)) > 0.5,
+    "first column": np.array([[1, 0], [1, 0]], bool),
+    "last column": np.array([[0, 1], [0, 1]], bool),
+    "one pixel": np.pad(np.ones((1, 1), bool), 3),
+}
+each_mask = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+
+
+@pytest.mark.parametrize("photo_hw", [(229, 301), (1500, 800), (1, 1)])
+def test_logits_come_to_photo_size_as_in_sam(model, photo_hw):
+    fit = fit_photo(photo_hw)
+    logits = torch.randn(2, 3, 256, 256)
+    expected = model.postprocess_masks(logits, fit.content_hw, fit.photo_hw)
+    assert torch.equal(logits_to_photo(logits, fit), expected)
+
+
+@each_mask
+def test_rle_equals_segment_anything_and_comes_back(mask):
+    reference = mask_to_rle_pytorch(torch.as_tensor(mask)[None])[0]
+    assert uncompressed_rle(mask) == reference
+    assert encode_rle(mask) == coco_encode_rle(reference)
+    np.testing.assert_array_equal(decode_rle(encode_rle(mask)), mask)
+
+
+@each_mask
+def test_boxes_equal_segment_anything(mask):
+    assert list(mask_box_xyxy(mask)) == batched_mask_to_box(torch.as_tensor(mask)).tolist()
+
+
+def test_stability_equals_segment_anything_and_is_zero_for_nothing():
+    logits = torch.randn(4, 30, 40) * 3
+    assert torch.equal(stability_score(logits, 1.0), calculate_stability_score(logits, 0.0, 1.0))
+    assert stability_score(torch.full((3, 3), -9.0)).item() == 0
+
+
+def test_the_best_mask_is_the_best_rated():
+    assert best_mask(np.array([0.2, 0.9, 0.5])) == 1

@@ -1,0 +1,215 @@
+import numpy as np
+import pytest
+import torch
+from segment_anything import SamPredictor as ReferencePredictor
+from segment_anything.modeling import Sam
+
+import repvit_sam
+from repvit_sam.errors import CheckpointError, PhotoError, PhotoNotSetError, PromptError
+
+CUP = [200, 60, 420, 300]  # coffee.jpg, XYXY
+
+
+@pytest.fixture(scope="module")
+def reference(model, coffee):
+    """segment_anything's own predictor and its own Sam, around the same weights."""
+    predictor = ReferencePredictor(Sam(model.image_encoder, model.prompt_encoder, model.mask_decoder))
+    predictor.set_image(coffee)
+    return predictor
+
+
+def as_arrays(**prompt):
+    return {name: np.array(value) if isinstance(value, list) else value for name, value in prompt.items()}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        {"point_coords": [[300, 200]], "point_labels": [1]},
+        {"point_coords": [[300, 200], [20, 20]], "point_labels": [1, 0], "multimask_output": False},
+        {"box": CUP, "multimask_output": False},
+        {"box": [CUP], "multimask_output": False},
+        {"box": CUP, "point_coords": [[300, 200]], "point_labels": [1]},
+        {"box": [-15, -4, 610.5, 404]},
+        {"point_coords": [[599.5, 399.5]], "point_labels": [1]},
+        {},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("return_logits", [False, True])
+def test_predict_equals_segment_anything(predictor, reference, prompt, return_logits):
+    expected = reference.predict(**as_arrays(**prompt), return_logits=return_logits)
+    found = predictor.predict(**as_arrays(**prompt), return_logits=return_logits)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_logits_fed_back_equal_segment_anything(predictor, reference):
+    prompt = as_arrays(point_coords=[[300, 200]], point_labels=[1])
+    _, ious, logits = reference.predict(**prompt)
+    feedback = logits[ious.argmax()][None]
+    expected = reference.predict(**prompt, mask_input=feedback, multimask_output=False)
+    found = predictor.predict(**prompt, mask_input=feedback, multimask_output=False)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_predict_torch_equals_segment_anything(predictor, reference, coffee):
+    boxes = torch.tensor([CUP, [10, 10, 200, 300]], dtype=torch.float)
+    boxes = predictor.transform.apply_boxes_torch(boxes, coffee.shape[:2])
+    expected = reference.predict_torch(None, None, boxes, multimask_output=False)
+    found = predictor.predict_torch(None, None, boxes, multimask_output=False)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_set_image_and_set_torch_image_equal_segment_anything(model, reference, coffee):
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.set_image(coffee)
+    assert torch.equal(predictor.get_image_embedding(), reference.get_image_embedding())
+    assert (predictor.original_size, predictor.input_size) == (reference.original_size, reference.input_size)
+    resized = predictor.transform.apply_image(coffee)
+    predictor.set_torch_image(torch.as_tensor(resized).permute(2, 0, 1)[None], coffee.shape[:2])
+    assert torch.equal(predictor.features, reference.features)
+
+
+def test_bgr_is_turned_round(model, coffee, coffee_encoded):
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.set_image(coffee[..., ::-1], image_format="BGR")
+    assert torch.equal(predictor.features, coffee_encoded.image_embedding)
+
+
+def test_a_model_of_segment_anything_is_taken_too(reference, coffee):
+    predictor = repvit_sam.SamPredictor(reference.model)
+    predictor.set_image(coffee)
+    masks, _, _ = predictor.predict(box=CUP, multimask_output=False)
+    np.testing.assert_array_equal(masks, reference.predict(box=np.array(CUP), multimask_output=False)[0])
+
+
+def test_a_batch_of_boxes_equals_one_by_one(predictor):
+    boxes = [[10 + 3 * n, 20 + n, 200 + 5 * n, 250 + n] for n in range(35)]  # more than one pass of the decoder
+    masks, ious, logits = predictor.predict(box=boxes, multimask_output=False)
+    assert masks.shape == (35, 1, 400, 600)
+    for index in (0, 31, 32, 34):
+        mask, iou, low_res = predictor.predict(box=boxes[index], multimask_output=False)
+        assert np.count_nonzero(masks[index] != mask) <= 3  # float32 sums in another order
+        np.testing.assert_allclose(ious[index], iou, atol=1e-4)
+        np.testing.assert_allclose(logits[index], low_res, atol=1e-3)
+
+
+def test_a_batch_of_point_sets_with_padding_equals_one_by_one(predictor):
+    points = [[[300, 200], [0, 0]], [[300, 200], [30, 30]]]
+    masks, _, _ = predictor.predict(points, [[1, -1], [1, 0]], multimask_output=False)
+    alone, _, _ = predictor.predict(points[1], [1, 0], multimask_output=False)
+    assert np.count_nonzero(masks[1] != alone) <= 3
+
+
+def test_no_boxes_give_no_masks(predictor):
+    masks, ious, logits = predictor.predict(box=np.zeros((0, 4)), multimask_output=False)
+    assert (masks.shape, ious.shape, logits.shape) == ((0, 1, 400, 600), (0, 1), (0, 1, 256, 256))
+
+
+def test_batched_says_whether_one_box_keeps_its_axis(predictor):
+    assert predictor.predict(box=[CUP])[0].shape == (3, 400, 600)
+    assert predictor.predict(box=[CUP], batched=True)[0].shape == (1, 3, 400, 600)
+
+
+def test_the_mask_of_the_cup_is_the_cup(predictor):
+    masks, ious, _ = predictor.predict(box=CUP, multimask_output=False)
+    assert masks[0][180, 310]
+    assert not masks[0][380, 20]
+    assert ious[0] > 0.8
+
+
+def test_photos_of_a_batch_get_their_own_masks(model, coffee, formula_photo):
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.set_image_batch([coffee, formula_photo])
+    with pytest.raises(PhotoNotSetError, match="predict_batch"):
+        predictor.predict(box=CUP)
+    masks, ious, logits = predictor.predict_batch(box_batch=[CUP, [100, 60, 200, 160]], multimask_output=False)
+    assert [mask.shape for mask in masks] == [(1, 400, 600), (1, 229, 301)]
+    assert len(ious) == len(logits) == 2
+    predictor.set_image(formula_photo)
+    np.testing.assert_array_equal(masks[1], predictor.predict(box=[100, 60, 200, 160], multimask_output=False)[0])
+
+
+def test_lists_of_the_wrong_length_are_refused(model, formula_photo):
+    predictor = repvit_sam.SamPredictor(model)
+    with pytest.raises(PhotoNotSetError, match="set_image_batch"):
+        predictor.predict_batch(box_batch=[CUP])
+    with pytest.raises(PhotoError, match="list"):
+        predictor.set_image_batch([])
+    with pytest.raises(PhotoError, match="list"):
+        predictor.set_image_batch("photo.jpg")
+    predictor.set_image_batch([formula_photo])
+    with pytest.raises(PromptError, match="one entry a photo"):
+        predictor.predict_batch(box_batch=[CUP, CUP])
+
+
+def test_an_embedding_comes_back_from_its_file(predictor, model, tmp_path):
+    predictor.save_embedding(tmp_path / "coffee.safetensors")
+    other = repvit_sam.SamPredictor(model)
+    other.load_embedding(tmp_path / "coffee.safetensors")
+    assert other.original_size == (400, 600)
+    for ours, theirs in zip(other.predict(box=CUP), predictor.predict(box=CUP), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_fusing_keeps_the_fingerprint(predictor, tmp_path):
+    predictor.save_embedding(tmp_path / "coffee.safetensors")
+    unfused = repvit_sam.SamPredictor(repvit_sam.load("tinyvit_sam", device="cpu", fuse=False))
+    unfused.load_embedding(tmp_path / "coffee.safetensors")
+
+
+def test_an_embedding_of_another_encoder_or_a_damaged_file_is_refused(predictor, tmp_path):
+    path = tmp_path / "coffee.safetensors"
+    predictor.save_embedding(path)
+    other = repvit_sam.SamPredictor(repvit_sam.build_repvit_sam("repvit_m0_9"))
+    with pytest.raises(CheckpointError, match="another image encoder"):
+        other.load_embedding(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        predictor.load_embedding(path)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        predictor.load_embedding(tmp_path / "none")
+    with pytest.raises(CheckpointError, match="no embedding"):
+        predictor.load_embedding(repvit_sam.model.find_checkpoint("tinyvit_sam"))
+
+
+@pytest.mark.parametrize("ask", ["predict", "get_image_embedding", "predict_torch", "save_embedding"])
+def test_asking_before_a_photo_is_set_says_so(model, ask):
+    arguments = {"predict_torch": (None, None), "save_embedding": ("x",)}.get(ask, ())
+    with pytest.raises(PhotoNotSetError, match="set_image"):
+        getattr(repvit_sam.SamPredictor(model), ask)(*arguments)
+
+
+def test_a_failed_set_image_keeps_the_photo_before(predictor, coffee_encoded):
+    with pytest.raises(PhotoError):
+        predictor.set_image("none.jpg")
+    assert predictor.encoded is coffee_encoded
+
+
+def test_reset_forgets_the_photo(model, coffee_encoded):
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.encoded = coffee_encoded
+    assert predictor.is_image_set
+    predictor.reset_image()
+    assert not predictor.is_image_set
+
+
+def test_wrong_calls_of_the_torch_door_are_refused(predictor):
+    with pytest.raises(PhotoError, match="long side of 1024"):
+        predictor.set_torch_image(torch.zeros(1, 3, 500, 500), (500, 500))
+    with pytest.raises(PromptError, match="point_labels"):
+        predictor.predict_torch(torch.zeros(1, 1, 2), None)
+    with pytest.raises(PhotoError, match="RGB"):
+        predictor.set_image(np.zeros((4, 4, 3), np.uint8), image_format="rgb")
+
+
+@pytest.mark.parametrize("photo_hw", [(1, 1), (1, 500), (700, 3)])
+def test_tiny_and_thin_photos_give_masks_of_their_size(model, photo_hw):
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.set_image(np.full((*photo_hw, 3), 128, np.uint8))
+    masks, _, _ = predictor.predict([[0, 0]], [1])
+    assert masks.shape == (3, *photo_hw)
