@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from repvit_sam.app.view import status, view, view_scale, write_results
 from repvit_sam.app.visit import Tool, Visit, clear, click, open_photo, undo
 from repvit_sam.errors import RepVitSamError
 from repvit_sam.model import SamModel
+from repvit_sam.photo import SUFFIXES
 
 PHOTOS = Path(__file__).parent / "photos"
-FIRST_PHOTO = PHOTOS / "chelsea.jpg"
+EXAMPLES = [PHOTOS / name for name in ("chelsea.jpg", "coffee.jpg", "astronaut.jpg", "rocket.jpg")]
 _KEEP_SECONDS = 3600  # files of visitors are removed after an hour
 
 _TITLE = """# RepViT-SAM
@@ -25,7 +28,7 @@ This is TinyViT-SAM, bundled until a RepViT trained here is better; see the READ
 
 def build_page(model: SamModel, checkpoint: str) -> gr.Blocks:
     """The whole page, with the first example encoded."""
-    first = open_photo(model, FIRST_PHOTO)
+    first = open_photo(model, EXAMPLES[0])
     with gr.Blocks(
         title="RepViT-SAM", analytics_enabled=False, delete_cache=(_KEEP_SECONDS // 4, _KEEP_SECONDS)
     ) as page:
@@ -40,16 +43,18 @@ def build_page(model: SamModel, checkpoint: str) -> gr.Blocks:
                 with gr.Row():
                     undo_button = gr.Button("Undo", elem_id="undo")
                     clear_button = gr.Button("Clear", elem_id="clear")
-                source = gr.Image(
-                    type="filepath", sources=["upload", "clipboard", "webcam"], label="Your photo", height=220
+                # a plain file, so that photo.py reads it and not Gradio, which knows neither limits nor HEIC
+                upload = gr.UploadButton("Open your photo", variant="primary", file_types=list(SUFFIXES))
+                examples = gr.Gallery(
+                    EXAMPLES, label="Or one of these", columns=4, height=130, allow_preview=False, elem_id="examples"
                 )
-                gr.Examples([str(path) for path in sorted(PHOTOS.glob("*.jpg"))], source, label="Or one of these")
-                take_button = gr.Button("Make files", variant="primary", elem_id="take")
+                take_button = gr.Button("Make files", elem_id="take")
                 files = gr.File(label="Take away: cut-out and mask", interactive=False, elem_id="files")
 
         shown = [visit, canvas, line, files]
         handlers = _Handlers(model)
-        source.change(handlers.open, [source, visit], shown, concurrency_id="model")
+        upload.upload(handlers.open, [visit, upload], shown, concurrency_id="model")
+        examples.select(handlers.open_example, visit, shown, concurrency_id="model")
         canvas.select(handlers.click, [visit, tool], shown, concurrency_id="model", show_progress="hidden")
         undo_button.click(handlers.undo, visit, shown, concurrency_id="model", show_progress="hidden")
         clear_button.click(handlers.clear, visit, shown, show_progress="hidden")
@@ -63,15 +68,16 @@ class _Handlers:
     def __init__(self, model: SamModel) -> None:
         self._model = model
 
-    def open(self, source: str | None, visit: Visit) -> tuple[Any, ...]:
-        if source is None:  # the photo was taken off the page; the old one stays
-            return _show(visit)
-        return _show(_or_message(lambda: open_photo(self._model, source)))
+    def open(self, visit: Visit, upload: str) -> tuple[Any, ...]:
+        return _show(_or_message(lambda: open_photo(self._model, upload), visit))
+
+    def open_example(self, visit: Visit, event: gr.SelectData) -> tuple[Any, ...]:
+        return self.open(visit, str(EXAMPLES[int(event.index)]))
 
     def click(self, visit: Visit, tool: str, event: gr.SelectData) -> tuple[Any, ...]:
         x, y = event.index
         scale = view_scale(visit)
-        return _show(_or_message(lambda: click(self._model, visit, Tool(tool), x / scale, y / scale)))
+        return _show(_or_message(lambda: click(self._model, visit, Tool(tool), x / scale, y / scale), visit))
 
     def undo(self, visit: Visit) -> tuple[Any, ...]:
         return _show(undo(self._model, visit))
@@ -81,7 +87,7 @@ class _Handlers:
 
     def take(self, visit: Visit) -> list[str]:
         if visit.mask is None:
-            raise gr.Error("There is no mask yet: click the object first.")
+            gr.Info("There is no mask yet: click the object first.")
         return write_results(visit, Path(tempfile.mkdtemp(prefix="repvit-sam-")))
 
 
@@ -89,13 +95,13 @@ def _show(visit: Visit) -> tuple[Any, ...]:
     return visit, view(visit), status(visit), None
 
 
-def _or_message(work: Any) -> Visit:
-    """A visitor's mistake becomes a message on the page, which stays usable."""
+def _or_message(work: Callable[[], Visit], before: Visit) -> Visit:
+    """A visitor's mistake becomes a message; the page stays as it was (gr.Error would block the picture)."""
     try:
         return work()
     except RepVitSamError as error:
-        # without the server's path to the upload
-        raise gr.Error(str(error).rsplit("/", 1)[-1]) from None
+        gr.Warning(re.sub(r"\S*/", "", str(error)))  # without the server's path to the upload
+        return before
 
 
 def _heading(model: SamModel, checkpoint: str) -> str:

@@ -1,4 +1,4 @@
-"""All boxes of a detector in one call: python examples/detector_boxes.py photo.jpg result.json 200,60,420,300 ..."""
+"""All boxes of a detector in one call: python examples/detector_boxes.py photo.jpg result.json 170,12,425,282 ..."""
 
 import json
 import sys

@@ -123,9 +123,14 @@ def test_an_uploaded_photo_is_cut_out_and_taken_away(visitor):
 def test_a_file_that_is_no_picture_gives_a_message_and_keeps_the_page(visitor, tmp_path):
     (tmp_path / "text.jpg").write_text("this is no picture")
     visitor.page.locator("input[type=file]").first.set_input_files(tmp_path / "text.jpg")
-    visitor.page.get_by_text(re.compile("not a picture|cannot identify|Error", re.I)).first.wait_for(timeout=60_000)
+    visitor.page.get_by_text("text.jpg is not a picture in a known format").wait_for(timeout=60_000)
     visitor.click(0.4, 0.5)
     visitor.status("predicted IoU")
+
+
+def test_an_example_is_opened_by_a_click(visitor):
+    visitor.changes(lambda: visitor.page.locator("#examples img").nth(2).click())
+    visitor.status("512 x 512 pixels")
 
 
 def test_two_visitors_side_by_side_see_their_own_masks(visitor, browser, url):

@@ -21,18 +21,18 @@ def test_a_click_on_the_cup_gives_its_mask_and_leaves_the_old_visit_alone(model,
 
 
 def test_a_box_needs_two_corners_drawn_either_way(model, visit):
-    first = click(model, visit, Tool.BOX, 420, 300)
+    first = click(model, visit, Tool.BOX, 425, 282)
     assert first.mask is None
-    assert first.open_corner == (420, 300)
+    assert first.open_corner == (425, 282)
     assert "opposite" in status(first)
-    second = click(model, first, Tool.BOX, 200, 60)
-    assert second.box_xyxy == (200, 60, 420, 300)
+    second = click(model, first, Tool.BOX, 170, 12)
+    assert second.box_xyxy == (170, 12, 425, 282)
     assert second.mask[180, 310]
     assert second.open_corner is None
 
 
 def test_points_refine_a_box_and_a_third_corner_starts_a_new_one(model, visit):
-    boxed = click(model, click(model, visit, Tool.BOX, 200, 60), Tool.BOX, 420, 300)
+    boxed = click(model, click(model, visit, Tool.BOX, 170, 12), Tool.BOX, 425, 282)
     refined = click(model, boxed, Tool.BACKGROUND, 310, 180)
     assert refined.points == ((310, 180, 0),)
     assert (refined.mask != boxed.mask).any()
@@ -64,8 +64,9 @@ def test_the_view_has_one_size_whatever_the_photo(model, visit):
 def test_results_are_at_photo_size(model, visit, tmp_path):
     assert write_results(visit, tmp_path) == []
     names = write_results(click(model, visit, Tool.OBJECT, 300, 200), tmp_path)
-    assert [Image.open(name).size for name in names] == [(600, 400), (600, 400)]
-    assert Image.open(names[0]).mode == "RGBA"
+    with Image.open(names[0]) as cutout, Image.open(names[1]) as mask:
+        assert (cutout.size, cutout.mode) == ((600, 400), "RGBA")
+        assert (mask.size, mask.mode) == ((600, 400), "L")
 
 
 def test_two_visitors_share_nothing(model, visit, formula_photo):

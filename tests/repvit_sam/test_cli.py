@@ -21,7 +21,7 @@ def run(*words):
 
 
 def test_segment_writes_mask_cutout_overlay_and_json(tmp_path):
-    words = ("--box", "200,60,420,300", "--point", "300,200", "--point", "20,20,0")
+    words = ("--box", "170,12,425,282", "--point", "300,200", "--point", "20,20,0")
     result = run("segment", COFFEE, *words, "--out", tmp_path)
     assert result.exit_code == 0, result.output
     assert result.stdout.count("\n") == 1
@@ -37,12 +37,12 @@ def test_segment_writes_mask_cutout_overlay_and_json(tmp_path):
     (record,) = content["masks"]
     np.testing.assert_array_equal(decode_rle(record["segmentation"]), mask)
     assert record["area"] == np.count_nonzero(mask)
-    assert record["prompt"] == {"points": [[300, 200, 1], [20, 20, 0]], "box": [200, 60, 420, 300]}
+    assert record["prompt"] == {"points": [[300, 200, 1], [20, 20, 0]], "box": [170, 12, 425, 282]}
     assert 0 < record["predicted_iou"] <= 1.1
 
 
 def test_several_boxes_are_several_objects_and_every_mask_gives_three(tmp_path):
-    result = run("segment", COFFEE, "--box", "200,60,420,300", "--box", "100,50,500,390", "--out", tmp_path / "boxes")
+    result = run("segment", COFFEE, "--box", "170,12,425,282", "--box", "100,50,500,390", "--out", tmp_path / "boxes")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "boxes" / "mask_2.png").exists()
     result = run("segment", COFFEE, "--point", "300,200", "--every-mask", "--out", tmp_path / "three")

@@ -7,7 +7,7 @@ from segment_anything.modeling import Sam
 import repvit_sam
 from repvit_sam.errors import CheckpointError, PhotoError, PhotoNotSetError, PromptError
 
-CUP = [200, 60, 420, 300]  # coffee.jpg, XYXY
+CUP = [170, 12, 425, 282]  # coffee.jpg, XYXY
 
 
 @pytest.fixture(scope="module")

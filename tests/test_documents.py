@@ -1,0 +1,79 @@
+"""What the documents say works: README's Python, the examples, the commands, the figures' links."""
+
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import repvit_sam
+
+from .conftest import PHOTOS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len(code.strip().splitlines()) <= 12
+    shutil.copy(PHOTOS / "coffee.jpg", tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["masks"].shape == (2, 3, 400, 600)
+    assert len(names["records"]) > 1
+
+
+def test_the_commands_of_the_readme_exist():
+    from typer.testing import CliRunner
+
+    from repvit_sam.cli import app
+
+    for line in re.findall(r"^repvit-sam (.*?)(?:\s+#.*)?$", README, re.M):
+        words = [word for word in line.split()[:2] if word.isalpha() and word not in ("default",)]
+        result = CliRunner().invoke(app, [*words, "--help"])
+        assert result.exit_code == 0, line
+        for option in re.findall(r"--[a-z-]+", line):
+            assert option in result.stdout, line
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/python.md",
+                                  "docs/evaluation.md", "weights/README.md"])  # fmt: skip
+def test_links_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
+        assert ((ROOT / name).parent / target).exists(), target
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("one_click.py", [PHOTOS / "coffee.jpg", 300, 200, "result.png"]),
+        ("detector_boxes.py", [PHOTOS / "coffee.jpg", "result.json", "170,12,425,282", "0,0,90,80"]),
+        ("picture_strip.py", ["result.jpg", 2]),
+    ],
+)
+def test_the_examples_run(script, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [script, *map(str, words)])
+    runpy.run_path(str(ROOT / "examples" / script), run_name="__main__")
+    assert list(tmp_path.glob("result.*"))
+
+
+def test_every_public_name_can_be_imported():
+    assert sorted(repvit_sam.__all__) == repvit_sam.__all__ == sorted(repvit_sam._HOMES)
+    for name in repvit_sam.__all__:
+        assert getattr(repvit_sam, name).__name__ == name or name == "sam_model_registry"
+    with pytest.raises(AttributeError, match="no attribute 'SamPredictr'"):
+        repvit_sam.SamPredictr  # noqa: B018
+
+
+def test_importing_does_nothing_and_loads_nothing_heavy():
+    code = "import sys, repvit_sam; sys.exit(any(name in sys.modules for name in ('torch', 'gradio', 'timm')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
