@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -166,7 +167,7 @@ def main(
                 "mean_iou": table,
                 "seconds": round(time.time() - started, 1),
                 "device": str(model.device),
-                "hardware": platform.processor() or platform.machine(),
+                "hardware": _hardware(model.device),
                 "threads": torch.get_num_threads(),
                 "versions": {"repvit_sam": repvit_sam.__version__, "torch": torch.__version__},
                 "scores": [vars(score) for score in scores],
@@ -177,13 +178,23 @@ def main(
 
 
 def _print_table(table: dict[str, dict[str, float | None]], title: str, limit: int | None) -> None:
-    view = Table(title=title + (" (A SUBSET)" if limit else ""), caption="mean IoU")
+    subset = f" (A SUBSET: the first {limit})" if limit else ""
+    typer.echo(f"mean IoU, {title}{subset}")
+    view = Table()
     view.add_column("prompt")
     for size in next(iter(table.values())):
         view.add_column(size, justify="right")
     for prompt, means in table.items():
         view.add_row(prompt, *("-" if mean is None else f"{mean:.3f}" for mean in means.values()))
     Console().print(view)
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")  # platform.processor() is empty on most Linux systems
+    names = re.findall(r"^model name\s*: (.*)$", cpuinfo.read_text(), re.M) if cpuinfo.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

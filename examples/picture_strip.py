@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import repvit_sam
+import repvit_sam.app
 from repvit_sam.draw import draw_prompts, overlay
 from repvit_sam.masks import best_mask
 
-PHOTOS = Path(repvit_sam.__file__).parents[1] / "app" / "photos"
+PHOTOS = Path(repvit_sam.app.__file__).parent / "photos"
 
 
 def main(result_path: str, points_per_side: str = "16") -> None:
