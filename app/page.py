@@ -1,16 +1,18 @@
-"""The page's layout and wiring. Handlers are closures over the model and hand the visitor's ``Visit`` in and out."""
+"""The page's layout and wiring. Handlers take the visitor's ``Visit`` and hand a new one back; the model is all they
+share."""
 
 from __future__ import annotations
 
-import re
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from repvit_sam.app.view import status, view, view_scale, write_results
+from repvit_sam.app.view import status, view, write_results
 from repvit_sam.app.visit import Tool, Visit, clear, click, open_photo, undo
 from repvit_sam.errors import RepVitSamError
 from repvit_sam.model import SamModel
@@ -18,12 +20,13 @@ from repvit_sam.photo import SUFFIXES
 
 PHOTOS = Path(__file__).parent / "photos"
 EXAMPLES = [PHOTOS / name for name in ("chelsea.jpg", "coffee.jpg", "astronaut.jpg", "rocket.jpg")]
-_KEEP_SECONDS = 3600  # files of visitors are removed after an hour
+_KEEP_SECONDS = 3600  # visits, uploads and result files are forgotten after an hour
 
 _TITLE = """# RepViT-SAM
 Click an object, or choose the box and click two of its corners. Checkpoint: **{name}**, on {device}."""
 _INTERIM = """
 This is TinyViT-SAM, bundled until a RepViT trained here is better; see the README."""
+_ENDED = "This visit has ended; open the photo again."
 
 
 def build_page(model: SamModel, checkpoint: str) -> gr.Blocks:
@@ -32,7 +35,8 @@ def build_page(model: SamModel, checkpoint: str) -> gr.Blocks:
     with gr.Blocks(
         title="RepViT-SAM", analytics_enabled=False, delete_cache=(_KEEP_SECONDS // 4, _KEEP_SECONDS)
     ) as page:
-        visit = gr.State(first, time_to_live=_KEEP_SECONDS)
+        # no visit as the initial value: Gradio would bring it back when a visitor's own is forgotten
+        visit = gr.State(None, time_to_live=_KEEP_SECONDS)
         gr.Markdown(_heading(model, checkpoint))
         with gr.Row():
             with gr.Column(scale=3):
@@ -53,12 +57,15 @@ def build_page(model: SamModel, checkpoint: str) -> gr.Blocks:
 
         shown = [visit, canvas, line, files]
         handlers = _Handlers(model)
-        upload.upload(handlers.open, [visit, upload], shown, concurrency_id="model")
-        examples.select(handlers.open_example, visit, shown, concurrency_id="model")
-        canvas.select(handlers.click, [visit, tool], shown, concurrency_id="model", show_progress="hidden")
-        undo_button.click(handlers.undo, visit, shown, concurrency_id="model", show_progress="hidden")
-        clear_button.click(handlers.clear, visit, shown, show_progress="hidden")
-        take_button.click(handlers.take, visit, files)
+        # one queue for all that touches a visit, every click counted: none overtakes or swallows another
+        in_order: dict[str, Any] = {"concurrency_id": "model", "trigger_mode": "multiple"}
+        page.load(lambda: first, None, visit, **in_order)
+        upload.upload(handlers.open, [visit, upload], shown, **in_order)
+        examples.select(handlers.open_example, visit, shown, **in_order)
+        canvas.select(handlers.click, [visit, tool], shown, show_progress="hidden", **in_order)
+        undo_button.click(handlers.undo, visit, shown, show_progress="hidden", **in_order)
+        clear_button.click(handlers.clear, visit, shown, show_progress="hidden", **in_order)
+        take_button.click(handlers.take, visit, files, concurrency_id="model")
     return page
 
 
@@ -67,43 +74,59 @@ class _Handlers:
 
     def __init__(self, model: SamModel) -> None:
         self._model = model
+        self._results = Path(tempfile.mkdtemp(prefix="repvit-sam-"))
 
-    def open(self, visit: Visit, upload: str) -> tuple[Any, ...]:
-        return _show(_or_message(lambda: open_photo(self._model, upload), visit))
+    def open(self, visit: Visit | None, upload: str) -> tuple[Any, ...]:
+        try:
+            return _show(open_photo(self._model, upload))
+        except RepVitSamError as error:
+            # the file's name without the server's path to it; gr.Error would block the picture
+            gr.Warning(str(error).replace(upload, Path(upload).name))
+            return _show(visit)
 
-    def open_example(self, visit: Visit, event: gr.SelectData) -> tuple[Any, ...]:
+    def open_example(self, visit: Visit | None, event: gr.SelectData) -> tuple[Any, ...]:
         return self.open(visit, str(EXAMPLES[int(event.index)]))
 
-    def click(self, visit: Visit, tool: str, event: gr.SelectData) -> tuple[Any, ...]:
-        x, y = event.index
-        scale = view_scale(visit)
-        return _show(_or_message(lambda: click(self._model, visit, Tool(tool), x / scale, y / scale), visit))
+    def click(self, visit: Visit | None, tool: str, event: gr.SelectData) -> tuple[Any, ...]:
+        def clicked(visit: Visit) -> Visit:
+            x, y = visit.view_fit.coords_to_photo(event.index)
+            return click(self._model, visit, Tool(tool), float(x), float(y))
 
-    def undo(self, visit: Visit) -> tuple[Any, ...]:
-        return _show(undo(self._model, visit))
+        return _changed(visit, clicked)
 
-    def clear(self, visit: Visit) -> tuple[Any, ...]:
-        return _show(clear(visit))
+    def undo(self, visit: Visit | None) -> tuple[Any, ...]:
+        return _changed(visit, lambda visit: undo(self._model, visit))
 
-    def take(self, visit: Visit) -> list[str]:
-        if visit.mask is None:
-            gr.Info("There is no mask yet: click the object first.")
-        return write_results(visit, Path(tempfile.mkdtemp(prefix="repvit-sam-")))
+    def clear(self, visit: Visit | None) -> tuple[Any, ...]:
+        return _changed(visit, clear)
+
+    def take(self, visit: Visit | None) -> list[str]:
+        if visit is None or visit.mask is None:
+            gr.Info(_ENDED if visit is None else "There is no mask yet: click the object first.")
+            return []
+        self._forget_old_results()
+        return write_results(visit, Path(tempfile.mkdtemp(dir=self._results)))
+
+    def _forget_old_results(self) -> None:
+        for folder in self._results.iterdir():
+            if time.time() - folder.stat().st_mtime > _KEEP_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show(visit: Visit) -> tuple[Any, ...]:
+def _changed(visit: Visit | None, change: Callable[[Visit], Visit]) -> tuple[Any, ...]:
+    if visit is None:
+        gr.Warning(_ENDED)
+        return _show(None)
+    return _show(change(visit))
+
+
+def _show(visit: Visit | None) -> tuple[Any, ...]:
+    if visit is None:  # leave the picture as it is
+        return None, gr.skip(), _ENDED, None
     return visit, view(visit), status(visit), None
 
 
-def _or_message(work: Callable[[], Visit], before: Visit) -> Visit:
-    """A visitor's mistake becomes a message; the page stays as it was (gr.Error would block the picture)."""
-    try:
-        return work()
-    except RepVitSamError as error:
-        gr.Warning(re.sub(r"\S*/", "", str(error)))  # without the server's path to the upload
-        return before
-
-
 def _heading(model: SamModel, checkpoint: str) -> str:
-    interim = _INTERIM if model.variant == "vit_t" and checkpoint == "default" else ""
-    return _TITLE.format(name=checkpoint, device=model.device) + interim
+    name = Path(checkpoint).name  # visitors need not know the server's folders
+    interim = _INTERIM if checkpoint in ("default", "tinyvit_sam") and model.variant == "vit_t" else ""
+    return _TITLE.format(name=name, device=model.device) + interim

@@ -9,31 +9,26 @@ import numpy as np
 from PIL import Image
 
 from repvit_sam.app.visit import Visit
-from repvit_sam.canvas import fit_photo, resize_photo
 from repvit_sam.draw import cut_out, draw_prompts, mask_picture, overlay
 from repvit_sam.photo import Photo
-
-VIEW_SIDE = 1024  # pixels; the long side of the picture that is shown, however large or small the photo
 
 
 def view(visit: Visit) -> Photo:
     """The photo with mask and prompts, ``VIEW_SIDE`` pixels long."""
-    scale = view_scale(visit)
-    fit = fit_photo((visit.photo.shape[0], visit.photo.shape[1]), VIEW_SIDE)
-    picture = resize_photo(visit.photo, fit)
+    picture, fit = visit.shown, visit.view_fit
     if visit.mask is not None:
-        mask = cv2.resize(visit.mask.astype(np.float32), fit.content_hw[::-1], interpolation=cv2.INTER_LINEAR)
-        picture = overlay(picture, [mask > 0.5])
-    points = [(x * scale, y * scale, label) for x, y, label in visit.points]
+        shrinking = fit.content_hw[0] < fit.photo_hw[0]
+        mask = cv2.resize(
+            visit.mask.astype(np.uint8) * 255,
+            fit.content_hw[::-1],
+            interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,  # areas keep thin masks visible
+        )
+        picture = overlay(picture, [mask > 127])
+    points = [(*fit.coords_to_canvas(np.array([x, y])), label) for x, y, label in visit.points]
     if visit.open_corner:
-        points.append((visit.open_corner[0] * scale, visit.open_corner[1] * scale, 1))
-    boxes = [[side * scale for side in visit.box_xyxy]] if visit.box_xyxy else []
+        points.append((*fit.coords_to_canvas(np.array(visit.open_corner)), 1))
+    boxes = [fit.boxes_to_canvas(np.array(visit.box_xyxy))] if visit.box_xyxy else []
     return draw_prompts(picture, points, boxes)
-
-
-def view_scale(visit: Visit) -> float:
-    """View pixels per photo pixel."""
-    return VIEW_SIDE / max(visit.photo.shape[:2])
 
 
 def status(visit: Visit) -> str:

@@ -9,11 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from repvit_sam.canvas import CanvasFit, fit_photo, resize_photo
 from repvit_sam.embedding import EncodedPhoto
+from repvit_sam.errors import PhotoError
 from repvit_sam.masks import Mask, best_mask
 from repvit_sam.model import SamModel
 from repvit_sam.photo import Photo, PhotoSource, read_photo
 from repvit_sam.predictor import SamPredictor
+
+VIEW_SIDE = 1024  # pixels; the long side of the picture that is shown, however large or small the photo
+MAX_PIXELS = 50_000_000  # a visit stays in the server's memory for an hour
 
 
 class Tool(str, Enum):
@@ -38,15 +43,22 @@ class Visit:
     """A photo, its embedding, the clicks so far and the mask they give.
 
     Attributes:
+        shown: the photo at ``VIEW_SIDE``, as the page has it.
         mask: (H, W) bool, or None while there is nothing to predict from.
         predicted_iou: the model's own rating of the mask.
     """
 
     photo: Photo
     encoded: EncodedPhoto
+    shown: Photo
     clicks: tuple[Click, ...] = ()
     mask: Mask | None = None
     predicted_iou: float | None = None
+
+    @property
+    def view_fit(self) -> CanvasFit:
+        """Photo pixels <-> pixels of ``shown``."""
+        return fit_photo((self.photo.shape[0], self.photo.shape[1]), VIEW_SIDE)
 
     @property
     def points(self) -> tuple[tuple[float, float, int], ...]:
@@ -73,9 +85,12 @@ class Visit:
 def open_photo(model: SamModel, source: PhotoSource) -> Visit:
     """Read and encode a photo. Raises PhotoError."""
     photo = read_photo(source)
+    height, width = photo.shape[:2]
+    if height * width > MAX_PIXELS:
+        raise PhotoError(f"the photo is {width}x{height}; the page takes {MAX_PIXELS:,} pixels, the command line more")
     predictor = SamPredictor(model)
     predictor.set_image(photo)
-    return Visit(photo, predictor.encoded)
+    return Visit(photo, predictor.encoded, resize_photo(photo, fit_photo((height, width), VIEW_SIDE)))
 
 
 def click(model: SamModel, visit: Visit, tool: Tool, x: float, y: float) -> Visit:
@@ -90,7 +105,7 @@ def undo(model: SamModel, visit: Visit) -> Visit:
 
 def clear(visit: Visit) -> Visit:
     """Keep the photo, forget the clicks."""
-    return Visit(visit.photo, visit.encoded)
+    return Visit(visit.photo, visit.encoded, visit.shown)
 
 
 def _predicted(model: SamModel, visit: Visit) -> Visit:

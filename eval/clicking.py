@@ -22,12 +22,14 @@ def centre_of(mask: Mask) -> tuple[float, float]:
     return _deepest(mask)[1]
 
 
-def next_click(truth: Mask, predicted: Mask) -> tuple[tuple[float, float], int]:
-    """Where a person would click next, and with which label: the deepest point of the largest error.
+def next_click(truth: Mask, predicted: Mask) -> tuple[tuple[float, float], int] | None:
+    """Where a person would click next, and with which label; None where nothing is wrong.
 
-    Largest means deepest, as in RITM (Sofiiuk et al., arXiv 2102.06583, "next clicker"): 1 where object is missing,
-    0 where there is too much.
+    The deepest point of the largest error, where the larger error is the deeper one, as in RITM (Sofiiuk et al., arXiv
+    2102.06583): label 1 where object is missing, 0 where there is too much.
     """
+    if (truth == predicted).all():
+        return None
     missing_depth, missing_point = _deepest(truth & ~predicted)
     excess_depth, excess_point = _deepest(predicted & ~truth)
     return (missing_point, 1) if missing_depth >= excess_depth else (excess_point, 0)

@@ -34,11 +34,10 @@ from repvit_sam.checkpoints import find_checkpoint
 from repvit_sam.console import errors_as_sentences, progress_bar
 from repvit_sam.eval.baselines import BASELINES
 from repvit_sam.eval.clicking import box_of, centre_of, next_click
-from repvit_sam.eval.coco import CocoFolder, Instance
+from repvit_sam.eval.coco import CocoFolder, Instance, LabelledPhoto
 from repvit_sam.eval.metrics import iou, mean_by_size
 from repvit_sam.files import sha256_of, written_whole
 from repvit_sam.masks import Mask
-from repvit_sam.photo import Photo, read_photo
 
 CLICKS = (1, 2, 3, 5)
 
@@ -54,10 +53,11 @@ class Score:
 
 
 def evaluate_photo(
-    predictor: repvit_sam.SamPredictor, photo: Photo, instances: Sequence[Instance], clicks: Sequence[int] = CLICKS
+    predictor: repvit_sam.SamPredictor, labelled: LabelledPhoto, clicks: Sequence[int] = CLICKS
 ) -> list[Score]:
     """Scores of every instance of one photo under every kind of prompt."""
-    predictor.set_image(photo)
+    predictor.set_image(labelled.photo)
+    instances = labelled.instances
     boxes = np.array([box_of(instance.mask) for instance in instances])
     masks, _, _ = predictor.predict(box=boxes, multimask_output=False, batched=True)
     scores = _scores("box", instances, masks[:, 0])
@@ -67,11 +67,26 @@ def evaluate_photo(
     return scores
 
 
-def evaluate_baselines(photo: Photo, instances: Sequence[Instance]) -> list[Score]:
+def evaluate_baselines(labelled: LabelledPhoto) -> list[Score]:
     """The same for masks that are made from the box alone."""
     scores: list[Score] = []
     for name, make in BASELINES.items():
-        scores += _scores(name, instances, [make(photo, box_of(instance.mask)) for instance in instances])
+        masks = [make(labelled.photo, box_of(instance.mask)) for instance in labelled.instances]
+        scores += _scores(name, labelled.instances, masks)
+    return scores
+
+
+def evaluate_folder(predictor: repvit_sam.SamPredictor, folder: CocoFolder, baselines: bool) -> list[Score]:
+    """Scores of every instance of every photo, with a progress bar."""
+    scores: list[Score] = []
+    with progress_bar() as bar, ThreadPoolExecutor(1) as pool:
+        for index in bar.track(range(len(folder)), description="photos"):
+            labelled = folder[index]
+            if labelled.instances:
+                # GrabCut takes as long as the network; it runs beside it
+                from_boxes = pool.submit(evaluate_baselines, labelled) if baselines else None
+                scores += evaluate_photo(predictor, labelled)
+                scores += from_boxes.result() if from_boxes else []
     return scores
 
 
@@ -88,12 +103,13 @@ def _click_rounds(
     result = [(1, current)]
     for count in range(2, rounds + 1):
         clicks = [next_click(instance.mask, mask) for instance, mask in zip(instances, current, strict=True)]
-        points = np.concatenate([points, np.array([[point] for point, _ in clicks])], axis=1)
-        labels = np.concatenate([labels, np.array([[label] for _, label in clicks])], axis=1)
-        masks, _, feedback = predictor.predict(
-            points, labels, mask_input=feedback, multimask_output=False, batched=True
-        )
-        current = masks[:, 0]
+        wrong = np.array([click is not None for click in clicks])  # who is right already keeps the mask
+        padded = [click or ((0.0, 0.0), -1) for click in clicks]
+        points = np.concatenate([points, np.array([[point] for point, _ in padded])], axis=1)
+        labels = np.concatenate([labels, np.array([[label] for _, label in padded])], axis=1)
+        masks, _, logits = predictor.predict(points, labels, mask_input=feedback, multimask_output=False, batched=True)
+        current = np.where(wrong[:, None, None], masks[:, 0], current)
+        feedback = np.where(wrong[:, None, None, None], logits, feedback)
         result.append((count, current))
     return result
 
@@ -121,6 +137,8 @@ def summarise(scores: Sequence[Score]) -> dict[str, dict[str, float | None]]:
 
 def main(
     data: Annotated[Path, typer.Option(help="COCO-format folder: images/ and annotations.json")],
+    images: Annotated[Path | None, typer.Option(help="the photos, if not in DATA/images")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="the annotations, if not DATA/annotations.json")] = None,
     checkpoint: Annotated[str, typer.Option(help="name in the catalogue, or a file")] = "default",
     min_area: Annotated[float, typer.Option(help="leave out instances smaller than this, in pixels")] = 1,
     baselines: Annotated[bool, typer.Option(help="score the three trivial masks too")] = True,
@@ -131,24 +149,9 @@ def main(
     """Mean IoU with boxes, points and simulated clicks from ground truth."""
     with errors_as_sentences():
         started = time.time()
-        folder = CocoFolder(data, min_area, limit)
+        folder = CocoFolder(data, images, annotations, min_area, limit)
         model = repvit_sam.load(checkpoint, device)
-        predictor = repvit_sam.SamPredictor(model)
-        scores: list[Score] = []
-        pending = []
-        # GrabCut takes longer than the network; it runs beside it
-        with progress_bar() as bar, ThreadPoolExecutor(1) as pool:
-            task = bar.add_task("photos", total=len(folder))
-            for index in range(len(folder)):
-                labelled = folder[index]
-                photo = read_photo(labelled.path)
-                if labelled.instances:
-                    scores += evaluate_photo(predictor, photo, labelled.instances)
-                    if baselines:
-                        pending.append(pool.submit(evaluate_baselines, photo, labelled.instances))
-                bar.advance(task)
-            for future in pending:
-                scores += future.result()
+        scores = evaluate_folder(repvit_sam.SamPredictor(model), folder, baselines)
         if not scores:
             raise ValueError(f"{data} has no instance of {min_area:g} pixels or more")
         table = summarise(scores)

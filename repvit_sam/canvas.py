@@ -19,6 +19,7 @@ from .photo import Photo
 CANVAS_SIZE = 1024  # pixels, SAM's own
 EMBEDDING_STRIDE = 16  # canvas pixels per cell of the image embedding
 LOGITS_STRIDE = 4  # canvas pixels per low-resolution logit
+MAX_CANVAS_SIZE = 4096  # beyond it an embedding alone takes gigabytes; a file that says so is not to be believed
 CANVAS_MULTIPLE = 64  # other canvas sizes must be multiples of this (the strides of every encoder divide it)
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, on the 0..255 scale
@@ -83,5 +84,8 @@ def photo_to_canvas(photo: Photo, canvas_size: int = CANVAS_SIZE) -> tuple[NDArr
 
 def check_canvas_size(canvas_size: int) -> None:
     """Raise ValueError unless every encoder can work at this size."""
-    if not isinstance(canvas_size, int) or canvas_size < CANVAS_MULTIPLE or canvas_size % CANVAS_MULTIPLE:
-        raise ValueError(f"canvas must be a positive multiple of {CANVAS_MULTIPLE} pixels, got {canvas_size!r}")
+    fits = isinstance(canvas_size, int) and CANVAS_MULTIPLE <= canvas_size <= MAX_CANVAS_SIZE
+    if not fits or canvas_size % CANVAS_MULTIPLE:
+        raise ValueError(
+            f"canvas must be a multiple of {CANVAS_MULTIPLE} pixels up to {MAX_CANVAS_SIZE}, got {canvas_size!r}"
+        )

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from .console import download_bar, errors_as_sentences
+from .console import download_bar, errors_as_sentences, working
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -62,11 +62,11 @@ def segment(
 @app.command()
 def everything(
     photos: Photos,
-    points_per_side: Annotated[int, typer.Option(min=1, help="points along one side of the grid")] = 32,
+    points_per_side: Annotated[int, typer.Option(min=1, max=256, help="points along one side of the grid")] = 32,
     pred_iou: Annotated[float, typer.Option(help="keep masks that the model rates above this")] = 0.88,
     stability: Annotated[float, typer.Option(help="keep masks at least this stable")] = 0.95,
     min_area: Annotated[int, typer.Option(min=0, help="fill holes and drop islands smaller than this, in pixels")] = 0,
-    crop_layers: Annotated[int, typer.Option(min=0, help="look again at crops, for small objects")] = 0,
+    crop_layers: Annotated[int, typer.Option(min=0, max=4, help="look again at crops, for small objects")] = 0,
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
     out: OutOption = Path("out"),
@@ -114,14 +114,16 @@ def info(file: Annotated[str, typer.Argument(help="a checkpoint file, or a name 
         from .files import sha256_of
 
         path = find_checkpoint(file)
-        checkpoint = read_checkpoint(path)
+        with working(f"reading {path.name}"):
+            checkpoint, sha256 = read_checkpoint(path), sha256_of(path)
         floats = [value for value in checkpoint.state.values() if value.is_floating_point()]
-        counted = {k: v for k, v in checkpoint.state.items() if v.is_floating_point() and "running_" not in k}
+        buffers = ("running_mean", "running_var", "positional_encoding_gaussian_matrix")
+        counted = {k: v for k, v in checkpoint.state.items() if v.is_floating_point() and not k.endswith(buffers)}
         encoder = sum(v.numel() for k, v in counted.items() if k.startswith("image_encoder."))
         rows = {
             "file": str(path),
             "bytes": f"{path.stat().st_size:,}",
-            "sha256": sha256_of(path),
+            "sha256": sha256,
             "layout": checkpoint.layout.value,
             "variant": checkpoint.variant,
             "canvas": f"{checkpoint.canvas_size} px",
@@ -169,7 +171,8 @@ def verify_weights(file: Annotated[str, typer.Argument(help="a checkpoint file, 
         from .model import load
 
         path = find_checkpoint(file)
-        found = sha256_of(path)
+        with working(f"reading {path.name}"):
+            found = sha256_of(path)
         published = {entry.sha256: entry.name for entry in CATALOGUE.values() if entry.sha256}
         by_path = {entry.path: entry for entry in CATALOGUE.values()}
         expected = by_path[path].sha256 if path in by_path else ""
@@ -178,7 +181,8 @@ def verify_weights(file: Annotated[str, typer.Argument(help="a checkpoint file, 
         for key, value in read_checkpoint(path).state.items():
             if value.is_floating_point() and not value.isfinite().all():
                 raise CheckpointError(f"{path}: {key} holds NaN or infinity")
-        model = load(path, device="cpu")
+        with working("fitting it to its network"):
+            model = load(path, device="cpu")
         known = f"the published {published[found]}" if found in published else "no published hash to compare with"
         typer.echo(f"{path}: fits {model.variant}, all values finite, sha256 {found} ({known})")
 
@@ -204,8 +208,9 @@ def convert_weights(
     from dataclasses import replace
 
     with errors_as_sentences():
-        from .checkpoints import Layout, find_checkpoint, read_checkpoint, save_checkpoint
+        from .checkpoints import Layout, find_checkpoint, load_weights, read_checkpoint, save_checkpoint
         from .errors import CheckpointError
+        from .model import build_repvit_sam
 
         if target.exists() and not force:
             raise CheckpointError(f"{target} exists; --force overwrites it")
@@ -216,8 +221,12 @@ def convert_weights(
         if checkpoint.encoder_alone and layout != Layout.ENCODER.value:
             checkpoint = checkpoint.with_decoder_of(read_checkpoint(find_checkpoint(decoder)))
             typer.echo(f"{source} holds an image encoder alone; the decoder is that of {decoder}", err=True)
-        notes = dict(text.split("=", 1) for text in note or [] if "=" in text)
+        if bad := [text for text in note or [] if "=" not in text]:
+            raise ValueError(f"--note takes KEY=TEXT, got {bad[0]!r}")
+        notes = dict(text.split("=", 1) for text in note or [])
         checkpoint = replace(checkpoint, provenance={**checkpoint.provenance, **notes})
+        if not checkpoint.encoder_alone:
+            load_weights(build_repvit_sam(checkpoint.variant), checkpoint)  # what does not fit is not passed on
         save_checkpoint(checkpoint, target, Layout(layout) if layout else None, half)
         typer.echo(target)
 

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.status import Status
 
 from .errors import RepVitSamError
 
@@ -27,11 +28,22 @@ def errors_as_sentences() -> Iterator[None]:
         yield
     except (RepVitSamError, ValueError, ConnectionError) as error:
         _stop(str(error))
+    except MemoryError:
+        _stop("not enough memory; take a smaller photo, or fewer points at once")
+    except RuntimeError as error:
+        if "out of memory" not in str(error).lower():  # CUDA's and MPS's own kind
+            raise
+        _stop("not enough memory on the device; try --device cpu, or fewer points at once")
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
         raise typer.Exit(130) from None
+
+
+def working(text: str) -> Status:
+    """A line that turns while something without steps takes its time: ``with working("reading"):``"""
+    return Console(stderr=True).status(text)
 
 
 def progress_bar() -> Progress:

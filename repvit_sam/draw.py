@@ -34,8 +34,10 @@ def overlay(photo: Photo, masks: Sequence[Mask], opacity: float = 0.5) -> Photo:
     picture = photo.copy()
     order = sorted(range(len(masks)), key=lambda index: -int(np.count_nonzero(masks[index])))
     for index in order:
-        mask, colour = masks[index], np.array(COLOURS[index % len(COLOURS)])
-        picture[mask] = (picture[mask] * (1 - opacity) + colour * opacity + 0.5).astype(np.uint8)
+        mask, colour = masks[index], np.array(COLOURS[index % len(COLOURS)], dtype=np.uint16)
+        share = round(opacity * 256)  # in 256ths: 16-bit integers take a quarter of the memory of floats
+        tinted = picture[mask].astype(np.uint16) * np.uint16(256 - share) + colour * np.uint16(share)
+        picture[mask] = (tinted >> 8).astype(np.uint8)
     for index in order:
         _outline(picture, masks[index], COLOURS[index % len(COLOURS)])
     return picture

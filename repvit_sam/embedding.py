@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from .canvas import CanvasFit
+from .canvas import EMBEDDING_STRIDE, CanvasFit
 from .errors import CheckpointError
 from .files import written_whole
 
@@ -58,11 +58,13 @@ def save_embedding(encoded: EncodedPhoto, path: str | os.PathLike[str], fingerpr
         save_file({"image_embedding": encoded.image_embedding.detach().cpu().contiguous()}, beside, metadata=metadata)
 
 
-def load_embedding(path: str | os.PathLike[str], fingerprint: str, device: torch.device) -> EncodedPhoto:
+def load_embedding(
+    path: str | os.PathLike[str], fingerprint: str, canvas_size: int, device: torch.device
+) -> EncodedPhoto:
     """Read an encoded photo back.
 
     Raises:
-        CheckpointError: missing, damaged, no embedding file, or made by another encoder than ``fingerprint`` tells.
+        CheckpointError: missing, damaged, no embedding file, or made by another encoder or on another canvas.
     """
     path = Path(path)
     if not path.is_file():
@@ -80,6 +82,11 @@ def load_embedding(path: str | os.PathLike[str], fingerprint: str, device: torch
         raise CheckpointError(f"{path} is a damaged or cut-off embedding file ({error})") from None
     if metadata["encoder"] != fingerprint:
         raise CheckpointError(f"{path} was made by another image encoder than this model's; call set_image again")
+    if fit.canvas_size != canvas_size:
+        raise CheckpointError(f"{path} was made on a canvas of {fit.canvas_size}, this model's is {canvas_size}")
+    grid = canvas_size // EMBEDDING_STRIDE
+    if embedding.shape[2:] != (grid, grid):
+        raise CheckpointError(f"{path} holds an embedding of shape {tuple(embedding.shape)}, not of this model's")
     return EncodedPhoto(embedding.to(device), fit)
 
 

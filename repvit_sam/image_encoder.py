@@ -31,17 +31,16 @@ class Family:
 
     build: Callable[..., nn.Module]
     last_stride_conv: str  # the convolution that downsamples into the last stage; its stride becomes 1
-    imagenet: bool  # whether timm publishes ImageNet weights
 
 
 _REPVIT_CONV = "stages.3.downsample.spatial_downsample.c"
 FAMILIES: dict[str, Family] = {
-    "repvit_m0_9": Family(repvit.repvit_m0_9, _REPVIT_CONV, True),
-    "repvit_m1_0": Family(repvit.repvit_m1_0, _REPVIT_CONV, True),
-    "repvit_m1_1": Family(repvit.repvit_m1_1, _REPVIT_CONV, True),
-    "repvit_m1_5": Family(repvit.repvit_m1_5, _REPVIT_CONV, True),
-    "repvit_m2_3": Family(repvit.repvit_m2_3, _REPVIT_CONV, True),
-    "vit_t": Family(tiny_vit.tiny_vit_5m_224, "stages.3.downsample.conv2.conv", True),
+    "repvit_m0_9": Family(repvit.repvit_m0_9, _REPVIT_CONV),
+    "repvit_m1_0": Family(repvit.repvit_m1_0, _REPVIT_CONV),
+    "repvit_m1_1": Family(repvit.repvit_m1_1, _REPVIT_CONV),
+    "repvit_m1_5": Family(repvit.repvit_m1_5, _REPVIT_CONV),
+    "repvit_m2_3": Family(repvit.repvit_m2_3, _REPVIT_CONV),
+    "vit_t": Family(tiny_vit.tiny_vit_5m_224, "stages.3.downsample.conv2.conv"),
 }
 
 

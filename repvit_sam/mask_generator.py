@@ -25,9 +25,10 @@ from .masks import (
     MASK_THRESHOLD,
     Mask,
     Rle,
+    box_xywh,
     decode_rle,
     encode_rle,
-    logits_to_photo,
+    logits_in_parts,
     mask_box_xyxy,
     stability_score,
     uncompressed_rle,
@@ -39,7 +40,6 @@ OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 Progress = Callable[[int, int], None]  # points done, points in all
 BoxXyxy = tuple[int, int, int, int]
 
-_PIXELS_AT_ONCE = 32_000_000  # float32 logits at photo size in one go: 128 MB
 _EDGE_TOLERANCE = 20.0  # pixels: a box this near to a crop's edge was probably cut by it (SAM)
 
 
@@ -136,7 +136,9 @@ class SamAutomaticMaskGenerator:
             [[x, y]], stability_score, crop_box (XYWH).
         """
         photo = read_photo(image)
-        crops = list(crop_boxes((photo.shape[0], photo.shape[1]), self.crop_n_layers, self.crop_overlap_ratio))
+        layout = crop_boxes((photo.shape[0], photo.shape[1]), self.crop_n_layers, self.crop_overlap_ratio)
+        # a photo of a few pixels has crops without any
+        crops = [(box, layer) for box, layer in layout if box[2] > box[0] and box[3] > box[1]]
         total = sum(len(self.point_grids[layer]) for _, layer in crops)
         done = 0
         kept: list[Candidate] = []
@@ -175,18 +177,18 @@ class SamAutomaticMaskGenerator:
         low_res_logits, iou_predictions = decode(
             self.predictor.model, encoded.image_embedding, coords[:, None], labels, None, None, multimask_output=True
         )
-        logits, ious = low_res_logits.flatten(0, 1)[:, None], iou_predictions.flatten()  # (3B, 1, h, w), (3B,)
+        logits, ious = low_res_logits.flatten(0, 1), iou_predictions.flatten()  # (3B, h, w), (3B,)
         chosen = (ious > self.pred_iou_thresh).nonzero()[:, 0] if self.pred_iou_thresh > 0 else torch.arange(len(ious))
-        at_once = max(1, _PIXELS_AT_ONCE // (encoded.fit.photo_hw[0] * encoded.fit.photo_hw[1]))
+        numbers = iter(chosen.tolist())
         candidates = []
-        for part in torch.split(chosen, at_once):
-            photo_logits = logits_to_photo(logits[part], encoded.fit)[:, 0]
+        for photo_logits in logits_in_parts(logits[chosen], encoded.fit):
             stabilities = stability_score(photo_logits, self.stability_score_offset).tolist()
-            for index, stability, mask in zip(part.tolist(), stabilities, photo_logits > MASK_THRESHOLD, strict=True):
+            for stability, mask in zip(stabilities, photo_logits > MASK_THRESHOLD, strict=True):
+                number = next(numbers)
                 if self.stability_score_thresh > 0 and not stability >= self.stability_score_thresh:
                     continue
-                x, y = points_xy[index // 3]
-                candidate = _candidate(mask, float(ious[index]), stability, (x, y), crop_xyxy, photo_hw)
+                x, y = points_xy[number // 3]
+                candidate = _candidate(mask, float(ious[number]), stability, (x, y), crop_xyxy, photo_hw)
                 if not _cut_by_crop(candidate.box_xyxy, crop_xyxy, photo_hw):
                     candidates.append(candidate)
         return candidates
@@ -201,17 +203,18 @@ class SamAutomaticMaskGenerator:
         return {
             "segmentation": segmentations[self.output_mode](),
             "area": int(np.count_nonzero(mask)),
-            "bbox": _xywh(candidate.box_xyxy),
+            "bbox": box_xywh(candidate.box_xyxy),
             "predicted_iou": candidate.predicted_iou,
             "point_coords": [list(candidate.point_xy)],
             "stability_score": candidate.stability,
-            "crop_box": _xywh(candidate.crop_xyxy),
+            "crop_box": box_xywh(candidate.crop_xyxy),
         }
 
 
 def point_grid(points_per_side: int) -> NDArray[np.float64]:
     """(n*n, 2) points in 0..1, row by row, in the middle of n x n equal cells."""
-    along = (np.arange(points_per_side) + 0.5) / points_per_side
+    margin = 1 / (2 * points_per_side)
+    along = np.linspace(margin, 1 - margin, points_per_side)
     x, y = np.meshgrid(along, along)
     return np.stack([x, y], axis=-1).reshape(-1, 2)
 
@@ -295,11 +298,6 @@ def _without_small(mask: Mask, min_area: int, holes: bool) -> tuple[Mask, bool]:
         return mask | np.isin(regions, small), True
     large = np.flatnonzero(areas >= min_area) + 1
     return np.isin(regions, large if large.size else [int(areas.argmax()) + 1]), True
-
-
-def _xywh(box_xyxy: BoxXyxy) -> list[int]:
-    x0, y0, x1, y1 = box_xyxy
-    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def _box_area(box_xyxy: BoxXyxy) -> int:

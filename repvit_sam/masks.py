@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torch import Tensor
@@ -13,6 +15,8 @@ from torch.nn import functional as F
 from .canvas import CanvasFit
 
 MASK_THRESHOLD = 0.0  # logits above it are object (SAM)
+
+_PIXELS_AT_ONCE = 32_000_000  # float32 logits at photo size in one go: 128 MB
 
 Mask = NDArray[np.bool_]
 Rle = dict[str, Any]  # COCO's compressed form: {"size": [H, W], "counts": str}
@@ -27,6 +31,15 @@ def logits_to_photo(low_res_logits: Tensor, fit: CanvasFit) -> Tensor:
     height, width = fit.content_hw
     content = on_canvas[..., :height, :width]
     return F.interpolate(content, fit.photo_hw, mode="bilinear", align_corners=False)
+
+
+def logits_in_parts(low_res_logits: Tensor, fit: CanvasFit) -> Iterator[Tensor]:
+    """(N, S/4, S/4) -> (n, H, W) logits, part by part, so that float32 at photo size never fills the memory."""
+    if not len(low_res_logits):
+        return
+    pixels = max(fit.photo_hw[0] * fit.photo_hw[1], fit.canvas_size**2)
+    for part in torch.split(low_res_logits, max(1, _PIXELS_AT_ONCE // pixels)):
+        yield logits_to_photo(part[None], fit)[0]
 
 
 def best_mask(iou_predictions: NDArray[Any]) -> int:
@@ -54,6 +67,12 @@ def mask_box_xyxy(mask: Mask) -> tuple[int, int, int, int]:
     if not rows.size:
         return 0, 0, 0, 0
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def box_xywh(box_xyxy: Sequence[int]) -> list[int]:
+    """x0, y0, x1, y1 -> x, y, width, height as segment_anything writes it: x1 - x0, without the last pixel."""
+    x0, y0, x1, y1 = box_xyxy
+    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def encode_rle(mask: Mask) -> Rle:

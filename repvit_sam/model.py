@@ -25,6 +25,7 @@ SAM_VITS: dict[str, Callable[..., Sam]] = {
     "vit_h": build_sam_vit_h,
 }
 VARIANTS = (*FAMILIES, *SAM_VITS)
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 class SamModel(Sam):  # type: ignore[misc]
@@ -111,8 +112,10 @@ def load(
     model.checkpoint = checkpoint.without_weights()
     if fuse:
         model.fuse()
-    model.image_encoder.to(memory_format=torch.channels_last)  # a third faster on CPUs, see docs/architecture.md
-    return model.to(pick_device(device)).eval()
+    chosen = pick_device(device)
+    if chosen.type in ("cpu", "cuda"):
+        model.image_encoder.to(memory_format=torch.channels_last)  # a fifth faster on CPUs: benchmarks/encoder.py
+    return model.to(chosen).eval()
 
 
 def build_repvit_sam(
@@ -141,11 +144,11 @@ def build_repvit_sam(
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
     if checkpoint is None:
-        return _build(variant, canvas or CANVAS_SIZE, pretrained).to(pick_device(device)).eval()
+        return _build(variant, CANVAS_SIZE if canvas is None else canvas, pretrained).to(pick_device(device)).eval()
     read = read_checkpoint(find_checkpoint(checkpoint))
     if read.variant != variant:
         raise CheckpointError(f"{read.path} holds {read.variant}, not {variant}; build that variant instead")
-    model = _build(variant, canvas or read.canvas_size)
+    model = _build(variant, read.canvas_size if canvas is None else canvas)
     load_weights(model, read)
     model.checkpoint = read.without_weights()
     return model.to(pick_device(device)).eval()
@@ -159,6 +162,8 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
+        if chosen.type not in _DEVICES:
+            raise RuntimeError(f"only {', '.join(_DEVICES)} compute")
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]

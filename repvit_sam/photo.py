@@ -61,7 +61,7 @@ def read_photo(source: PhotoSource) -> Photo:
     if isinstance(source, Image.Image):
         return _from_pil(source, "the PIL image")
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, "a photo array")
     if isinstance(source, (bytes, bytearray)):
         return _from_bytes(bytes(source), "the given bytes")
     if isinstance(source, (str, os.PathLike)):
@@ -69,7 +69,10 @@ def read_photo(source: PhotoSource) -> Photo:
     if hasattr(source, "detach") and hasattr(source, "permute"):  # a torch tensor, without importing torch
         return _from_tensor(source)
     if hasattr(source, "read"):
-        data = source.read(MAX_BYTES + 1)
+        try:
+            data = source.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            raise PhotoError(f"the given file cannot be read: {error}") from None
         if not isinstance(data, bytes):
             raise PhotoError("a photo file must be opened in binary mode ('rb'); this one gives text")
         return _from_bytes(data, "the given file")
@@ -154,7 +157,9 @@ def _from_heif(data: bytes, name: str) -> Photo:
     except ImportError:
         raise PhotoError(f"{name} is a HEIC picture; install the reader for it: pip install pillow-heif") from None
     try:
-        return _from_pil(pillow_heif.open_heif(data).to_pillow(), name)
+        heif = pillow_heif.open_heif(data)
+        _check_pixels(heif.size[0], heif.size[1], name)  # before any pixel is decoded
+        return _from_pil(heif.to_pillow(), name)
     except PhotoError:
         raise
     except Exception as error:
@@ -163,10 +168,7 @@ def _from_heif(data: bytes, name: str) -> Photo:
 
 def _from_pil(image: Image.Image, name: str) -> Photo:
     width, height = image.size
-    if width < 1 or height < 1:
-        raise PhotoError(f"{name} is {width}x{height} pixels; at least 1x1 is needed")
-    if width * height > MAX_PIXELS:
-        raise PhotoError(f"{name} is {width}x{height}, more than {MAX_PIXELS:,} pixels, the limit")
+    _check_pixels(width, height, name)
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
@@ -179,16 +181,23 @@ def _from_pil(image: Image.Image, name: str) -> Photo:
         raise PhotoError(f"{name} is damaged or cut off: {error}") from error
 
 
+def _check_pixels(width: int, height: int, name: str) -> None:
+    if width < 1 or height < 1:
+        raise PhotoError(f"{name} is {width}x{height} pixels; at least 1x1 is needed")
+    if width * height > MAX_PIXELS:
+        raise PhotoError(f"{name} is {width}x{height}, more than {MAX_PIXELS:,} pixels, the limit")
+
+
 def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16"):
-        return _from_array(np.asarray(image).astype(np.uint16))
-    if image.mode == "I":  # older Pillow gives 16-bit PNG as 32-bit integers
+        return _from_array(np.asarray(image).astype(np.uint16), name)
+    if image.mode == "I":  # 32-bit integers; older Pillow gives 16-bit PNG so
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise PhotoError(f"{name} holds 32-bit integers beyond 0..65535; convert it to 8 or 16 bits")
-        return _from_array(values.astype(np.uint16))
+        return _from_array(values.astype(np.uint8 if values.max() < 256 else np.uint16), name)
     if image.mode == "F":
-        return _from_array(np.asarray(image))
+        return _from_array(np.asarray(image), name)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -196,16 +205,13 @@ def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))
 
 
-def _from_array(array: NDArray[Any]) -> Photo:
+def _from_array(array: NDArray[Any], name: str) -> Photo:
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise PhotoError(f"a photo array must have shape (H, W), (H, W, 3) or (H, W, 4), got {array.shape}")
-    if array.shape[0] < 1 or array.shape[1] < 1:
-        raise PhotoError(f"a photo array needs at least one pixel, got shape {array.shape}")
-    if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise PhotoError(f"a photo array may have {MAX_PIXELS:,} pixels, got shape {array.shape}")
-    array = _to_uint8(array)
+        raise PhotoError(f"{name} must have shape (H, W), (H, W, 3) or (H, W, 4), got {array.shape}")
+    _check_pixels(array.shape[1], array.shape[0], name)
+    array = _to_uint8(array, name)
     if array.shape[2] == 1:
         array = np.repeat(array, 3, axis=2)
     elif array.shape[2] == 4:  # on white, as for files
@@ -214,7 +220,7 @@ def _from_array(array: NDArray[Any]) -> Photo:
     return np.ascontiguousarray(array)
 
 
-def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_uint8(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
@@ -223,12 +229,14 @@ def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
         return array.astype(np.uint8) * 255
     if np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all():
-            raise PhotoError("a photo array must be finite, got NaN or infinity")
+            raise PhotoError(f"{name} must be finite, got NaN or infinity")
         low, high = float(array.min()), float(array.max())
         if low < 0 or high > 1:
-            raise PhotoError(f"a float photo must lie in 0..1, got {low:.4g}..{high:.4g}; for 0..255 use dtype uint8")
+            raise PhotoError(
+                f"{name} holds floats, which must lie in 0..1, got {low:.4g}..{high:.4g}; for 0..255 use dtype uint8"
+            )
         return (array * 255 + 0.5).astype(np.uint8)
-    raise PhotoError(f"a photo array must be uint8, uint16, bool or float in 0..1, got dtype {array.dtype}")
+    raise PhotoError(f"{name} must be uint8, uint16, bool or float in 0..1, got dtype {array.dtype}")
 
 
 def _from_tensor(tensor: Any) -> Photo:
@@ -237,4 +245,4 @@ def _from_tensor(tensor: Any) -> Photo:
     tensor = tensor.detach().cpu()
     if tensor.is_floating_point():
         tensor = tensor.float()  # NumPy has no bfloat16
-    return _from_array(tensor.permute(1, 2, 0).numpy())
+    return _from_array(tensor.permute(1, 2, 0).numpy(), "a photo tensor")

@@ -22,13 +22,13 @@ from .canvas import LOGITS_STRIDE, CanvasFit, photo_to_canvas
 from .decoder import decode
 from .embedding import EncodedPhoto, encoder_fingerprint, load_embedding, save_embedding
 from .errors import PhotoError, PhotoNotSetError, PromptError
-from .masks import MASK_THRESHOLD, logits_to_photo
+from .masks import MASK_THRESHOLD, logits_in_parts, logits_to_photo
 from .photo import PhotoSource, read_photo
 from .prompts import Prompts, check_prompts
 
 Prediction = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 
-_PROMPTS_PER_PASS = 32  # bounds memory: logits at photo size are float32 before they become masks
+_PROMPTS_PER_PASS = 32  # bounds the decoder's memory; masks.py bounds that of logits at photo size
 
 
 class SamPredictor:
@@ -229,9 +229,10 @@ class SamPredictor:
         """Set the photo from a file of ``save_embedding``.
 
         Raises:
-            CheckpointError: missing, damaged, or made by another encoder than this model's.
+            CheckpointError: missing, damaged, or made by another encoder or on another canvas than this model's.
         """
-        self._encoded = (load_embedding(path, encoder_fingerprint(self.model.image_encoder), self.device),)
+        fingerprint = encoder_fingerprint(self.model.image_encoder)
+        self._encoded = (load_embedding(path, fingerprint, self._canvas_size, self.device),)
 
     def reset_image(self) -> None:
         """Forget the photo, or photos."""
@@ -297,9 +298,12 @@ class SamPredictor:
             tensor(prompts.mask_input),
             multimask_output,
         )
-        logits = logits_to_photo(low_res_logits, fit)
-        masks = logits if return_logits else logits > MASK_THRESHOLD
-        return masks.cpu().numpy(), iou_predictions.cpu().numpy(), low_res_logits.cpu().numpy()
+        parts = [
+            (logits if return_logits else logits > MASK_THRESHOLD).cpu()
+            for logits in logits_in_parts(low_res_logits.flatten(0, 1), fit)
+        ]
+        masks = torch.cat(parts).reshape(*low_res_logits.shape[:2], *fit.photo_hw)  # (B*C, H, W) -> (B, C, H, W)
+        return masks.numpy(), iou_predictions.cpu().numpy(), low_res_logits.cpu().numpy()
 
 
 def _nothing(fit: CanvasFit, masks_a_prompt: int, return_logits: bool) -> Prediction:

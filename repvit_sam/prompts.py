@@ -67,7 +67,7 @@ def check_prompts(
     if point_coords is not None:
         points, labels, is_batch = _points(point_coords, point_labels)
         seen_batch.append(is_batch)
-        _check_near_photo(points, fit, "point_coords")
+        _check_near_photo(points[labels >= 0], fit, "point_coords")  # padding may lie anywhere
     if box is not None:
         boxes = _boxes(box)
         seen_batch.append(len(boxes) != 1)

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import typer
 from PIL import Image
+from rich.progress import Progress
 
-from .console import progress_bar
+from .checkpoints import DEFAULT
+from .console import progress_bar, working
 from .draw import cut_out, draw_prompts, mask_picture, overlay
-from .errors import PhotoError
+from .errors import PhotoError, PromptError
 from .files import written_whole
 from .mask_generator import SamAutomaticMaskGenerator
-from .masks import Mask, best_mask, decode_rle, encode_rle, mask_box_xyxy
+from .masks import Mask, best_mask, box_xywh, decode_rle, encode_rle, mask_box_xyxy
 from .model import load
 from .photo import Photo, find_photos, read_photo
 from .predictor import SamPredictor
@@ -44,14 +46,13 @@ class FoundMask:
 
     def record(self) -> dict[str, Any]:
         """As written to masks.json: COCO's compressed RLE, box XYWH."""
-        x0, y0, x1, y1 = mask_box_xyxy(self.mask)
         prompt: dict[str, Any] = {"points": [list(p) for p in self.prompt.points]}
         if self.prompt.box_xyxy is not None:
             prompt["box"] = list(self.prompt.box_xyxy)
         return {
             "segmentation": encode_rle(self.mask),
             "area": int(np.count_nonzero(self.mask)),
-            "bbox": [x0, y0, x1 - x0 + 1, y1 - y0 + 1] if self.mask.any() else [0, 0, 0, 0],
+            "bbox": box_xywh(mask_box_xyxy(self.mask)),
             "predicted_iou": round(self.predicted_iou, 4),
             "prompt": prompt,
         }
@@ -70,12 +71,18 @@ def segment_photos(
     Returns:
         how many photos could not be read; each is named on stderr and the rest goes on.
     """
-    predictor = SamPredictor(load(checkpoint, device))
+    with working("loading the model"):
+        predictor = SamPredictor(load(checkpoint, device))
 
-    def work(path: Path, folder: Path) -> None:
+    def work(path: Path, folder: Path, bar: Progress) -> None:
+        task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
         photo = read_photo(path)
         predictor.set_image(photo)
-        found = [mask for prompt in prompts for mask in _masks_of(predictor, prompt, every_mask)]
+        found = []
+        for prompt in prompts:
+            found += _masks_of(predictor, prompt, every_mask)
+            bar.update(task, advance=1, description=f"{path.name}: masks")
+        bar.remove_task(task)
         _write_segmented(path, photo, found, checkpoint, folder)
 
     return _each_photo(words, out, work)
@@ -83,33 +90,33 @@ def segment_photos(
 
 def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
     """All masks of every photo; writes overlay.png and masks.json. Returns how many photos could not be read."""
-    generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
+    with working("loading the model"):
+        generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
 
-    def work(path: Path, folder: Path) -> None:
+    def work(path: Path, folder: Path, bar: Progress) -> None:
+        task = bar.add_task(f"{path.name}: points", total=None)
         photo = read_photo(path)
-        with progress_bar() as bar:
-            task = bar.add_task(f"{path.name}: points", total=None)
-            records = generator.generate(photo, lambda done, total: bar.update(task, completed=done, total=total))
-        masks = [decode_rle(record["segmentation"]) for record in records]
-        _write_picture(folder / "overlay.png", overlay(photo, masks))
+        records = generator.generate(photo, lambda done, total: bar.update(task, completed=done, total=total))
+        bar.remove_task(task)
+        _write_picture(folder / "overlay.png", overlay(photo, _Decoded(records)))
         _write_json(folder / "masks.json", path, photo, checkpoint, records)
         typer.echo(f"{path}: {len(records)} masks -> {folder / 'masks.json'}, {folder / 'overlay.png'}")
 
     return _each_photo(words, out, work)
 
 
-def _each_photo(words: list[str], out: Path, work: Callable[[Path, Path], None]) -> int:
+def _each_photo(words: list[str], out: Path, work: Callable[[Path, Path, Progress], None]) -> int:
     paths = find_photos(words)
     failures = 0
     with progress_bar() as bar:
         task = bar.add_task("photos", total=len(paths), visible=len(paths) > 1)
         for path, name in zip(paths, _folder_names(paths), strict=True):
             try:
-                work(path, out / name if len(paths) > 1 else out)
-            except PhotoError as error:
+                work(path, out / name if len(paths) > 1 else out, bar)
+            except (PhotoError, PromptError) as error:
                 if len(paths) == 1:
                     raise
-                typer.echo(f"Error: {error}", err=True)
+                typer.echo(f"Error: {error}" if str(path) in str(error) else f"Error: {path}: {error}", err=True)
                 failures += 1
             bar.advance(task)
     return failures
@@ -148,6 +155,19 @@ def _write_segmented(path: Path, photo: Photo, found: Sequence[FoundMask], check
     _write_json(folder / "masks.json", path, photo, checkpoint, [item.record() for item in found])
 
 
+class _Decoded(Sequence[Mask]):
+    """The masks of records, each decoded when looked at: hundreds at photo size do not fit in memory."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: Any) -> Any:
+        return decode_rle(self._records[index]["segmentation"])
+
+
 def _write_picture(path: Path, picture: Any) -> None:
     with written_whole(path) as beside:
         Image.fromarray(picture).save(beside)
@@ -158,7 +178,7 @@ def _write_json(path: Path, photo_path: Path, photo: Photo, checkpoint: str, rec
         "photo": photo_path.name,
         "height": photo.shape[0],
         "width": photo.shape[1],
-        "checkpoint": checkpoint,
+        "checkpoint": DEFAULT if checkpoint == "default" else checkpoint,
         "masks": records,
     }
     with written_whole(path) as beside:

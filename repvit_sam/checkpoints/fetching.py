@@ -6,15 +6,17 @@ huggingface_hub resumes only what lies on its own hub; here a 2.6 GB file comes 
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import FetchError
+from ..errors import CheckpointError, FetchError
 from ..files import sha256_of
 from .catalogue import Entry
+from .reading import read_checkpoint
 
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 _BLOCK = 1 << 18
@@ -37,7 +39,7 @@ def fetch(entry: Entry, progress: Progress | None = None) -> Path:
         _download(entry, part, progress or (lambda done, total: None))
     except urllib.error.HTTPError as error:
         raise FetchError(f"{entry.url}: the server answers {error.code} {error.reason}") from None
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise FetchError(
             f"{entry.url} cannot be reached ({reason}); connect to the internet and repeat the command (it goes on "
@@ -76,11 +78,13 @@ def _download(entry: Entry, part: Path, progress: Progress) -> None:
 
 
 def _verify(entry: Entry, part: Path) -> None:
-    if not entry.sha256:
-        return
-    found = sha256_of(part)
-    if found != entry.sha256:
+    """By the published hash; where nobody published one, by what is inside (a proxy's page, or two halves glued)."""
+    try:
+        found = sha256_of(part)
+        if entry.sha256 and found != entry.sha256:
+            raise FetchError(f"{entry.url} gave a file with sha256 {found}, published is {entry.sha256}")
+        if not entry.sha256 and (variant := read_checkpoint(part).variant) != entry.variant:
+            raise FetchError(f"{entry.url} gave a checkpoint of {variant}, expected {entry.variant}")
+    except (FetchError, CheckpointError) as error:
         part.unlink()
-        raise FetchError(
-            f"{entry.url} gave a file with sha256 {found}, published is {entry.sha256}; it was thrown away, try again"
-        )
+        raise FetchError(f"{error}; it was thrown away, try again") from None

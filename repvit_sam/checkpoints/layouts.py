@@ -83,7 +83,11 @@ def detect_variant(state: Mapping[str, Tensor]) -> str | None:
 
 
 def to_own(state: Mapping[str, Tensor], layout: Layout) -> State:
-    """Any layout -> ``Layout.OWN``. ``Layout.ENCODER`` gives the encoder's part only."""
+    """Any layout -> ``Layout.OWN``. ``Layout.ENCODER`` gives the encoder's part only.
+
+    Raises:
+        CheckpointError: a published RepViT of no known depth.
+    """
     if layout is Layout.ENCODER:
         return {f"image_encoder.{key}": value for key, value in state.items()}
     if layout is Layout.PUBLISHED:
@@ -136,16 +140,16 @@ def _rename_prefixes(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -
 
 def _published_depths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Blocks per stage as timm counts them, from the published running numbers."""
-    feature = re.compile(r"image_encoder\.features\.(\d+)\.")
-    numbers = [int(match.group(1)) for match in map(feature.match, state) if match]
-    last = max(numbers)
+    feature = re.compile(r"image_encoder\.features\.(\d+)\.(token_mixer\.2\.)?")
+    rows = [match for match in map(feature.match, state) if match]
+    last = max((int(row.group(1)) for row in rows), default=0)
     # a downsampling row has a second convolution (token_mixer.2); rows before it are blocks, the last its pre-block
-    rows = [
-        n for n in range(1, last + 1) if any(k.startswith(f"image_encoder.features.{n}.token_mixer.2.") for k in state)
-    ]
-    bounds = [0, *rows, last + 1]
-    stages = [after - before - 1 for before, after in pairwise(bounds)]
-    return (*(count - 1 for count in stages[:-1]), stages[-1])
+    downsamplings = sorted({int(row.group(1)) for row in rows if row.group(2)})
+    stages = [after - before - 1 for before, after in pairwise([0, *downsamplings, last + 1])]
+    depths = (*(count - 1 for count in stages[:-1]), stages[-1])
+    if depths not in REPVIT_DEPTHS.values():
+        raise CheckpointError(f"its image encoder has the rows of no known RepViT (blocks per stage: {depths})")
+    return depths
 
 
 def _published_prefixes(depths: tuple[int, ...]) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import warnings
 from collections.abc import Mapping
@@ -47,10 +46,11 @@ class Checkpoint:
         return not any(key.startswith("mask_decoder.") for key in self.state)
 
     def with_decoder_of(self, other: Checkpoint) -> Checkpoint:
-        """These weights, with prompt encoder and mask decoder taken from another checkpoint."""
+        """These weights, with prompt encoder and mask decoder taken from another checkpoint, and a note of it."""
         encoder = {key: value for key, value in self.state.items() if key.startswith("image_encoder.")}
         rest = {key: value for key, value in other.state.items() if not key.startswith("image_encoder.")}
-        return replace(self, state=encoder | rest)
+        origin = other.provenance.get("name", other.path.name)
+        return replace(self, state=encoder | rest, provenance={**self.provenance, "decoder": f"that of {origin}"})
 
     def without_weights(self) -> Checkpoint:
         return replace(self, state={})
@@ -71,7 +71,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if layout is None:
         some = ", ".join(list(state)[:3])
         raise CheckpointError(f"{path} holds tensors in no layout known here (its first keys: {some})")
-    state = to_own(state, layout)
+    try:
+        state = to_own(state, layout)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} is laid out as {layout.value}, but {error}") from None
     variant = detect_variant(state)
     if variant is None:
         raise CheckpointError(f"{path} is laid out as {layout.value}, but its image encoder has no known size")
@@ -174,16 +177,18 @@ def _read_pytorch(path: Path) -> State:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: what cannot be read raises
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError, ...
+        # its own advice (weights_only=False) is the opposite of what this reader stands for
         named = re.search(r"GLOBAL (\S+)", str(error))
-        what = f" ({named.group(1)})" if named else ""
-        raise CheckpointError(
-            f"{path} carries Python objects{what} instead of plain tensors and is not read, since opening it could "
-            "run their code; ask its author for a state dict or a safetensors file"
-        ) from None
-    except Exception as error:  # torch raises RuntimeError, EOFError, KeyError, ... for damaged archives
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} is a damaged or cut-off PyTorch file ({reason})") from None
+        if named or "Unsupported operand" in str(error):  # the latter: a pickle that torch.save did not write
+            what = f" ({named.group(1)})" if named else ""
+            raise CheckpointError(
+                f"{path} carries Python objects{what} instead of plain tensors and is not read, since "
+                "opening it could run their code; ask its author for a state dict or a safetensors file"
+            ) from None
+        if "TorchScript" in str(error):
+            raise CheckpointError(f"{path} is a TorchScript program, expected a state dict of tensors") from None
+        raise CheckpointError(f"{path} is a damaged or cut-off PyTorch file ({type(error).__name__})") from None
     return _plain_state(content, path)
 
 

@@ -13,6 +13,18 @@ def test_a_taken_port_gives_the_next_free_one():
         assert port < free_port("127.0.0.1", port) < port + 20
 
 
-def test_an_address_that_is_not_ours_is_explained():
-    with pytest.raises(ValueError, match="--port"):
-        free_port("192.0.2.1", 7860)
+@pytest.mark.parametrize(
+    ("host", "words"), [("192.0.2.1", "no address of this machine"), ("no.such.host", "is no address")]
+)
+def test_an_address_that_is_not_ours_is_explained(host, words):
+    with pytest.raises(ValueError, match=words):
+        free_port(host, 7860)
+
+
+def test_no_free_port_says_which_were_tried(monkeypatch):
+    monkeypatch.setattr("repvit_sam.app.main._PORTS_TRIED", 1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ValueError, match="choose another with --port"):
+            free_port("127.0.0.1", taken.getsockname()[1])

@@ -133,11 +133,15 @@ def test_an_example_is_opened_by_a_click(visitor):
     visitor.status("512 x 512 pixels")
 
 
-def test_two_visitors_side_by_side_see_their_own_masks(visitor, browser, url):
+def test_two_visitors_side_by_side_have_their_own_clicks(visitor, browser, url):
     other = Visitor(browser, url)
     visitor.click(0.4, 0.5)
-    visitor.status("predicted IoU")
-    other.status("Click the object")
+    other.click(0.7, 0.5)
+    other.click(0.1, 0.1)
+    visitor.changes(lambda: visitor.page.locator("#undo").click())
+    visitor.status("Click the object")  # one click of his own, none of the other's
+    other.changes(lambda: other.page.locator("#undo").click())
+    other.status("predicted IoU")
     other.page.context.close()
 
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repvit_sam.app.view import VIEW_SIDE, status, view, write_results
-from repvit_sam.app.visit import Tool, Visit, clear, click, open_photo, undo
+from repvit_sam.app.view import status, view, write_results
+from repvit_sam.app.visit import VIEW_SIDE, Tool, clear, click, open_photo, undo
 from repvit_sam.errors import PhotoError
 
 
-@pytest.fixture
-def visit(coffee, coffee_encoded):
-    return Visit(coffee, coffee_encoded)
+@pytest.fixture(scope="module")
+def visit(model, coffee):
+    return open_photo(model, coffee)
 
 
 def test_a_click_on_the_cup_gives_its_mask_and_leaves_the_old_visit_alone(model, visit):
@@ -78,6 +78,9 @@ def test_two_visitors_share_nothing(model, visit, formula_photo):
     assert theirs.mask[110, 150]
 
 
-def test_what_is_no_photo_is_refused(model):
-    with pytest.raises(PhotoError):
+def test_what_is_no_photo_or_too_large_for_the_page_is_refused(model, monkeypatch, coffee):
+    with pytest.raises(PhotoError, match="not a picture"):
         open_photo(model, b"no picture")
+    monkeypatch.setattr("repvit_sam.app.visit.MAX_PIXELS", 1000)
+    with pytest.raises(PhotoError, match="600x400"):
+        open_photo(model, coffee)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,7 @@ def test_the_next_click_goes_into_the_deeper_error():
     assert truth[int(point[1]), int(point[0])]
     predicted = np.ones((40, 40), bool)
     assert next_click(truth, predicted)[1] == 0
+    assert next_click(truth, truth) is None
 
 
 def test_iou_and_its_means_by_size():
@@ -108,11 +110,11 @@ def test_the_disc_is_found_with_every_prompt_and_the_json_holds_all_figures(coco
     assert len(report["scores"]) == 8
 
 
-def test_evaluating_does_not_change_with_the_company(model, coco_folder, formula_photo):
+def test_evaluating_does_not_change_with_the_company(model, coco_folder):
     predictor = repvit_sam.SamPredictor(model)
-    instances = CocoFolder(coco_folder)[0].instances
-    together = clicks.evaluate_photo(predictor, formula_photo, instances, clicks=(1, 2))
-    alone = clicks.evaluate_photo(predictor, formula_photo, instances[:1], clicks=(1, 2))
+    labelled = CocoFolder(coco_folder)[0]
+    together = clicks.evaluate_photo(predictor, labelled, clicks=(1, 2))
+    alone = clicks.evaluate_photo(predictor, replace(labelled, instances=labelled.instances[:1]), clicks=(1, 2))
     assert [s.iou for s in together if s.annotation_id == 1] == pytest.approx([s.iou for s in alone], abs=1e-3)
 
 

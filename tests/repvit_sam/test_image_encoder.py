@@ -52,6 +52,6 @@ def test_imagenet_weights_that_cannot_be_fetched_are_explained(monkeypatch):
     def offline(pretrained, num_classes):
         raise OSError("no route to host")
 
-    monkeypatch.setitem(FAMILIES, "repvit_m0_9", type(FAMILIES["repvit_m0_9"])(offline, "", True))
+    monkeypatch.setitem(FAMILIES, "repvit_m0_9", type(FAMILIES["repvit_m0_9"])(offline, ""))
     with pytest.raises(ConnectionError, match="pretrained=False"):
         ImageEncoder("repvit_m0_9", pretrained=True)

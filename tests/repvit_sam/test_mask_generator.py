@@ -70,6 +70,11 @@ def test_a_photo_with_nothing_firm_gives_an_empty_list(model, coffee):
     assert generator.generate(coffee) == []
 
 
+def test_a_photo_of_a_few_pixels_has_fewer_crops(model):
+    generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=1, crop_n_layers=1, pred_iou_thresh=1.5)
+    assert generator.generate(np.zeros((1, 1, 3), np.uint8)) == []
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

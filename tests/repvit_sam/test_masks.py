@@ -8,11 +8,13 @@ from segment_anything.utils.amg import (
     mask_to_rle_pytorch,
 )
 
+from repvit_sam import masks
 from repvit_sam.canvas import fit_photo
 from repvit_sam.masks import (
     best_mask,
     decode_rle,
     encode_rle,
+    logits_in_parts,
     logits_to_photo,
     mask_box_xyxy,
     stability_score,
@@ -36,6 +38,14 @@ def test_logits_come_to_photo_size_as_in_sam(model, photo_hw):
     logits = torch.randn(2, 3, 256, 256)
     expected = model.postprocess_masks(logits, fit.content_hw, fit.photo_hw)
     assert torch.equal(logits_to_photo(logits, fit), expected)
+
+
+def test_logits_come_part_by_part_the_same(monkeypatch):
+    fit, logits = fit_photo((1200, 900)), torch.randn(5, 256, 256)
+    monkeypatch.setattr(masks, "_PIXELS_AT_ONCE", 2 * 1200 * 900)
+    parts = list(logits_in_parts(logits, fit))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert torch.equal(torch.cat(parts), logits_to_photo(logits[None], fit)[0])
 
 
 @each_mask

@@ -155,6 +155,12 @@ def given(source):
     return lambda folder: source
 
 
+def closed(path):
+    with path.open("rb") as stream:
+        pass
+    return stream
+
+
 JPEG = encoded(Image.effect_noise((64, 64), 50).convert("RGB"), "JPEG")
 PNG = encoded(Image.new("RGB", (64, 64)), "PNG")
 # what people and machines pass instead of a photo: (name, how it is made, words of the message)
@@ -178,6 +184,7 @@ HOSTILE = [
     ("bomb", given(png_start(60_000, 60_000)), "pixels, the limit"),
     ("bomb below Pillow's limit", given(png_start(13_000, 13_000)), "pixels, the limit"),
     ("zero pixels", given(png_start(0, 10)), "at least 1x1|not a picture|damaged"),
+    ("closed file", lambda folder: closed(file_with(PNG)(folder)), "closed"),
     ("text file object", given(io.StringIO("x")), "binary mode"),
     ("None", given(None), "must be a path"),
     ("number", given(7), "must be a path"),
@@ -186,7 +193,7 @@ HOSTILE = [
     ("4-d array", given(np.zeros((1, 4, 4, 3), np.uint8)), "shape"),
     ("two channels", given(np.zeros((4, 4, 2), np.uint8)), "shape"),
     ("CHW array", given(np.zeros((3, 40, 50), np.uint8)), "shape"),
-    ("array without pixels", given(np.zeros((0, 5, 3), np.uint8)), "at least one pixel"),
+    ("array without pixels", given(np.zeros((0, 5, 3), np.uint8)), "at least 1x1"),
     ("int64 array", given(np.zeros((4, 4, 3), np.int64)), "dtype int64"),
     ("object array", given(np.full((4, 4, 3), "x", dtype=object)), "dtype object"),
     ("complex array", given(np.zeros((4, 4, 3), complex)), "dtype complex128"),

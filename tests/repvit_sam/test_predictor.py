@@ -168,6 +168,11 @@ def test_an_embedding_of_another_encoder_or_a_damaged_file_is_refused(predictor,
     other = repvit_sam.SamPredictor(repvit_sam.build_repvit_sam("repvit_m0_9"))
     with pytest.raises(CheckpointError, match="another image encoder"):
         other.load_embedding(path)
+    unfused = repvit_sam.load("tinyvit_sam", device="cpu", fuse=False)
+    smaller = repvit_sam.build_repvit_sam("vit_t", canvas=512)
+    smaller.load_state_dict(unfused.state_dict())
+    with pytest.raises(CheckpointError, match="canvas of 1024, this model's is 512"):
+        repvit_sam.SamPredictor(smaller).load_embedding(path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged"):
         predictor.load_embedding(path)

@@ -50,6 +50,10 @@ def test_lists_tensors_and_integer_arrays_are_numbers():
         assert check(make(POINT), make(LABEL), make(BOX)).boxes.tolist() == [BOX]
 
 
+def test_padding_points_may_lie_anywhere():
+    assert check([*POINT, [-999, -999]], [1, -1]).point_labels.tolist() == [[1, -1]]
+
+
 @pytest.mark.parametrize("box", [[-20, -5, 620, 410], [0, 0, 600, 400], [50, 50, 50, 50]])
 def test_a_box_just_past_the_edge_or_without_area_is_taken_as_it_is(box):
     assert check(box=box).boxes[0].tolist() == box

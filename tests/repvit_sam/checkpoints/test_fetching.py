@@ -3,11 +3,12 @@
 import hashlib
 import http.server
 import threading
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
-from repvit_sam.checkpoints import Entry
+from repvit_sam.checkpoints import Entry, find_checkpoint
 from repvit_sam.checkpoints.fetching import fetch
 from repvit_sam.errors import FetchError
 
@@ -18,6 +19,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 class Handler(http.server.BaseHTTPRequestHandler):
     """Serves CONTENT with ranges; /breaking sends half and hangs up; /plain ignores ranges."""
 
+    content: ClassVar[bytes] = CONTENT
     ranges: ClassVar[list] = []
 
     def do_GET(self):
@@ -29,10 +31,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         type(self).ranges.append(asked)
         if asked and self.path != "/plain":
             start = int(asked.removeprefix("bytes=").rstrip("-"))
-            if start >= len(CONTENT):
+            if start >= len(self.content):
                 self.send_error(416)
                 return
-        body = CONTENT[start:]
+        body = self.content[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -96,8 +98,15 @@ def test_a_file_of_another_hash_is_thrown_away(entry, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_without_a_published_hash_is_kept(entry):
+def test_a_file_without_a_published_hash_must_be_the_checkpoint(entry, tmp_path, monkeypatch):
+    with pytest.raises(FetchError, match=r"is no checkpoint.*thrown away"):
+        fetch(entry(sha256=""))
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(Handler, "content", find_checkpoint("tinyvit_sam").read_bytes())
     assert fetch(entry(sha256="")).exists()
+    other = replace(entry(sha256=""), variant="repvit_m2_3", file_name="other.pt")
+    with pytest.raises(FetchError, match="gave a checkpoint of vit_t, expected repvit_m2_3"):
+        fetch(other)
 
 
 def test_a_refusing_server_and_no_server_are_told_apart(entry, tmp_path):

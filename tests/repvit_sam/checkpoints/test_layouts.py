@@ -45,6 +45,12 @@ def test_a_layout_that_the_variant_does_not_have_is_refused():
         from_own({"a": torch.zeros(1)}, Layout.MOBILE_SAM, "repvit_m0_9")
 
 
+@pytest.mark.parametrize("row", ["99999999999.x", "x.w", "3.token_mixer.0.c.weight"])
+def test_published_rows_of_no_repvit_are_refused_at_once(row):
+    with pytest.raises(CheckpointError, match="no known RepViT"):
+        to_own({f"image_encoder.features.{row}": torch.zeros(1)}, Layout.PUBLISHED)
+
+
 def test_strange_names_have_no_layout():
     assert detect_layout(["conv1.weight", "fc.bias"]) is None
     assert detect_variant({"conv1.weight": torch.zeros(1)}) is None

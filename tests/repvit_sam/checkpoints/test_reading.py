@@ -48,6 +48,10 @@ GOOD = find_checkpoint("tinyvit_sam").read_bytes()
 TOKEN = "mask_decoder.iou_token.weight"
 
 
+def write_pickle(path, protocol):
+    path.write_bytes(pickle.dumps(Exploding(path.parent / "boom"), protocol=protocol))
+
+
 def raw(data):
     return lambda path, state: path.write_bytes(data)
 
@@ -89,7 +93,8 @@ DAMAGED = [
     ("cut-off zip", cut_off_zip, "damaged or cut-off PyTorch"),
     ("only a zip's start", raw(b"PK\x03\x04"), "damaged or cut-off PyTorch"),
     ("torn pickle", raw(b"\x80\x02}q\x00(X"), "damaged or cut-off PyTorch"),
-    ("code", lambda path, state: path.write_bytes(pickle.dumps(Exploding(path.parent / "boom"))), "Python objects"),
+    ("code", lambda path, state: write_pickle(path, protocol=2), r"Python objects \(io.open\)"),
+    ("code in a newer pickle", lambda path, state: write_pickle(path, protocol=4), "Python objects.*state dict"),
     ("code in a zip", pytorch(lambda path: {"model": Exploding(path.parent / "boom")}), "Python objects.*state dict"),
     ("whole module", pytorch(lambda path: torch.nn.Linear(2, 2)), r"Python objects \(torch.nn.modules.linear.Linear"),
     ("list", pytorch(lambda path: [torch.zeros(2)]), "holds list, expected a state dict"),
@@ -103,6 +108,9 @@ DAMAGED = [
     ),
     ("false variant", tensors(dict, {"variant": "repvit_m2_3"}), "says it is repvit_m2_3"),
     ("false canvas", tensors(dict, {"canvas": "1000"}), "canvas of '1000'"),
+    ("absurd canvas", tensors(dict, {"canvas": "1048576"}), "canvas of '1048576'"),
+    ("strange rows", tensors(lambda state: {"image_encoder.features.7.w": torch.zeros(1)}), "no known RepViT"),
+    ("TorchScript", lambda path, state: torch.jit.save(torch.jit.script(torch.nn.ReLU()), path), "TorchScript program"),
     ("missing key", tensors(lambda state: without(state, TOKEN)), f"does not fit vit_t: missing: {TOKEN}"),
     (
         "extra key",
