@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test lint types format check wheel clean
+.PHONY: help setup demo test lint types format check wheel wheel-test clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the environment in .venv (a torch that is there already is kept)
 
@@ -32,8 +32,12 @@ format: $(DEV_STAMP) ## Put the code in order
 
 check: lint types test ## All that CI checks
 
-wheel: $(DEV_STAMP) ## Build the wheel into dist/
-	$(BIN)/python -m build --wheel
+wheel: $(DEV_STAMP) ## Build source archive and wheel into dist/
+	rm -rf build dist
+	$(BIN)/python -m build
+
+wheel-test: wheel ## Install the wheel in an environment of its own and use it outside the checkout
+	sh tests/wheel.sh $(PYTHON) dist
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
@@ -45,9 +49,9 @@ $(VENV)/bin/python:
 		{ rm -rf $(VENV); echo "python3 cannot make environments here; on Debian: apt install python3-venv" >&2; exit 1; }
 
 $(STAMP): pyproject.toml $(VENV)/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[app]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[app]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml $(VENV)/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(STAMP)
