@@ -6,6 +6,7 @@ import json
 import os
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -173,6 +174,8 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
 
 
 def _read_pytorch(path: Path) -> State:
+    if _is_torchscript(path):  # older torch would load and so run it
+        raise CheckpointError(f"{path} is a TorchScript program, expected a state dict of tensors")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: what cannot be read raises
@@ -186,10 +189,16 @@ def _read_pytorch(path: Path) -> State:
                 f"{path} carries Python objects{what} instead of plain tensors and is not read, since "
                 "opening it could run their code; ask its author for a state dict or a safetensors file"
             ) from None
-        if "TorchScript" in str(error):
-            raise CheckpointError(f"{path} is a TorchScript program, expected a state dict of tensors") from None
         raise CheckpointError(f"{path} is a damaged or cut-off PyTorch file ({type(error).__name__})") from None
     return _plain_state(content, path)
+
+
+def _is_torchscript(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False  # torch.load says what is wrong
 
 
 def _plain_state(content: Any, path: Path) -> State:
