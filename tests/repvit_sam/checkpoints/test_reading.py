@@ -93,7 +93,7 @@ DAMAGED = [
     ("cut-off zip", cut_off_zip, "damaged or cut-off PyTorch"),
     ("only a zip's start", raw(b"PK\x03\x04"), "damaged or cut-off PyTorch"),
     ("torn pickle", raw(b"\x80\x02}q\x00(X"), "damaged or cut-off PyTorch"),
-    ("code", lambda path, state: write_pickle(path, protocol=2), r"Python objects \(io.open\)"),
+    ("code", lambda path, state: write_pickle(path, protocol=2), r"Python objects \(_?io.open\)"),
     ("code in a newer pickle", lambda path, state: write_pickle(path, protocol=4), "Python objects.*state dict"),
     ("code in a zip", pytorch(lambda path: {"model": Exploding(path.parent / "boom")}), "Python objects.*state dict"),
     ("whole module", pytorch(lambda path: torch.nn.Linear(2, 2)), r"Python objects \(torch.nn.modules.linear.Linear"),
