@@ -12,6 +12,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -49,7 +50,14 @@ def working(text: str) -> Status:
 def progress_bar() -> Progress:
     """Counts steps; vanishes when done, stays silent where stderr is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return _bar(*columns)
+
+
+def say(bar: Progress, line: str, err: bool = False) -> None:
+    """Print a line while a bar is shown, the bar taken away for a moment."""
+    bar.stop()
+    typer.echo(line, err=err)
+    bar.start()
 
 
 def download_bar() -> Progress:
@@ -61,7 +69,14 @@ def download_bar() -> Progress:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return _bar(*columns)
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    # rich would redirect stdout into the bar's console, so that results never reach a pipe
+    return Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+    )
 
 
 def _stop(message: str) -> None:

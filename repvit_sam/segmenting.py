@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import typer
 from PIL import Image
 from rich.progress import Progress
 
 from .checkpoints import DEFAULT
-from .console import progress_bar, working
+from .console import progress_bar, say, working
 from .draw import cut_out, draw_prompts, mask_picture, overlay
 from .errors import PhotoError, PromptError
 from .files import written_whole
@@ -82,8 +81,8 @@ def segment_photos(
         for prompt in prompts:
             found += _masks_of(predictor, prompt, every_mask)
             bar.update(task, advance=1, description=f"{path.name}: masks")
-        bar.remove_task(task)
-        _write_segmented(path, photo, found, checkpoint, folder)
+        for line in _write_segmented(path, photo, found, checkpoint, folder):
+            say(bar, line)
 
     return _each_photo(words, out, work)
 
@@ -97,10 +96,9 @@ def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint:
         task = bar.add_task(f"{path.name}: points", total=None)
         photo = read_photo(path)
         records = generator.generate(photo, lambda done, total: bar.update(task, completed=done, total=total))
-        bar.remove_task(task)
         _write_picture(folder / "overlay.png", overlay(photo, _Decoded(records)))
         _write_json(folder / "masks.json", path, photo, checkpoint, records)
-        typer.echo(f"{path}: {len(records)} masks -> {folder / 'masks.json'}, {folder / 'overlay.png'}")
+        say(bar, f"{path}: {len(records)} masks -> {folder / 'masks.json'}, {folder / 'overlay.png'}")
 
     return _each_photo(words, out, work)
 
@@ -116,8 +114,10 @@ def _each_photo(words: list[str], out: Path, work: Callable[[Path, Path, Progres
             except (PhotoError, PromptError) as error:
                 if len(paths) == 1:
                     raise
-                typer.echo(f"Error: {error}" if str(path) in str(error) else f"Error: {path}: {error}", err=True)
+                say(bar, f"Error: {error}" if str(path) in str(error) else f"Error: {path}: {error}", err=True)
                 failures += 1
+            for inner in set(bar.task_ids) - {task}:  # this photo's own
+                bar.remove_task(inner)
             bar.advance(task)
     return failures
 
@@ -137,7 +137,9 @@ def _masks_of(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) -
     return [FoundMask(prompt, masks[index], float(ious[index])) for index in chosen]
 
 
-def _write_segmented(path: Path, photo: Photo, found: Sequence[FoundMask], checkpoint: str, folder: Path) -> None:
+def _write_segmented(path: Path, photo: Photo, found: Sequence[FoundMask], checkpoint: str, folder: Path) -> list[str]:
+    """Write the files of one photo; a line a mask."""
+    lines = []
     for number, item in enumerate(found, 1):
         ending = f"_{number}" if len(found) > 1 else ""
         mask_path = folder / f"mask{ending}.png"
@@ -145,7 +147,7 @@ def _write_segmented(path: Path, photo: Photo, found: Sequence[FoundMask], check
         _write_picture(folder / f"cutout{ending}.png", cut_out(photo, item.mask))
         x0, y0, x1, y1 = mask_box_xyxy(item.mask)
         share = np.count_nonzero(item.mask) / item.mask.size
-        typer.echo(
+        lines.append(
             f"{path} mask {number}: {np.count_nonzero(item.mask)} px ({share:.1%}), box {x0},{y0},{x1},{y1}, "
             f"predicted IoU {item.predicted_iou:.3f} -> {mask_path}"
         )
@@ -153,6 +155,7 @@ def _write_segmented(path: Path, photo: Photo, found: Sequence[FoundMask], check
     boxes = [item.prompt.box_xyxy for item in found if item.prompt.box_xyxy is not None]
     _write_picture(folder / "overlay.png", draw_prompts(overlay(photo, [item.mask for item in found]), points, boxes))
     _write_json(folder / "masks.json", path, photo, checkpoint, [item.record() for item in found])
+    return lines
 
 
 class _Decoded(Sequence[Mask]):

@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -165,6 +167,21 @@ def test_a_command_that_fails_says_why_without_a_traceback(words, code, message,
     flat = " ".join(result.stderr.replace("│", " ").split())  # usage errors come in a box
     assert message in flat
     assert isinstance(result.exception, SystemExit)  # anything else would be shown as a traceback
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_results_reach_a_pipe_while_the_bar_is_on_the_terminal(tmp_path):
+    import pty
+
+    terminal, stderr = pty.openpty()
+    shown: list[bytes] = []
+    reader = threading.Thread(target=lambda: shown.extend(iter(lambda: os.read(terminal, 4096), b"")), daemon=True)
+    reader.start()  # a full terminal would hold the command up
+    command = [sys.executable, "-m", "repvit_sam.cli", "segment", COFFEE, "--point", "300,200", "--out", str(tmp_path)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True)
+    assert b"coffee" in b"".join(shown)  # the bar
+    assert "mask 1:" in result.stdout
+    assert result.stdout.count("\n") == 1
 
 
 def test_help_answers_without_loading_torch():
