@@ -30,7 +30,7 @@ format: $(DEV_STAMP) ## Put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: lint types test ## All that CI checks
+check: lint types test wheel-test ## All that CI checks
 
 wheel: $(DEV_STAMP) ## Build source archive and wheel into dist/
 	rm -rf build dist

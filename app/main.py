@@ -16,7 +16,7 @@ from repvit_sam.console import errors_as_sentences, working
 
 _PORTS_TRIED = 20
 _MAX_UPLOAD = "100mb"
-_MAX_VISITS = 200  # kept in memory at once; the oldest is forgotten first
+_MAX_VISITS = 50  # kept in memory at once; the oldest is forgotten first
 
 
 def serve(checkpoint: str = "default", device: str = "auto", host: str = "127.0.0.1", port: int = 7860) -> None:
@@ -53,11 +53,11 @@ def free_port(host: str, port: int) -> int:
         ValueError: none is free, or ``host`` is no address of this machine.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.getaddrinfo(host, port, socket.AF_INET)  # Gradio serves IPv4
     except OSError as error:
         raise ValueError(f"{host!r} is no address ({error.strerror}); use 127.0.0.1 or 0.0.0.0") from None
     for candidate in range(port, min(port + _PORTS_TRIED, 65536)):
-        with socket.socket(family) as probe:
+        with socket.socket() as probe:
             if sys.platform != "win32":  # there it would let two servers share a port
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -17,13 +17,14 @@ def view(visit: Visit) -> Photo:
     """The photo with mask and prompts, ``VIEW_SIDE`` pixels long."""
     picture, fit = visit.shown, visit.view_fit
     if visit.mask is not None:
-        shrinking = fit.content_hw[0] < fit.photo_hw[0]
+        shrinking = fit.content_hw < fit.photo_hw
         mask = cv2.resize(
             visit.mask.astype(np.uint8) * 255,
             fit.content_hw[::-1],
-            interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,  # areas keep thin masks visible
+            interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
         )
-        picture = overlay(picture, [mask > 127])
+        # shown small, a pixel counts that the mask touches at all: thin masks stay visible
+        picture = overlay(picture, [mask > (0 if shrinking else 127)])
     points = [(*fit.coords_to_canvas(np.array([x, y])), label) for x, y, label in visit.points]
     if visit.open_corner:
         points.append((*fit.coords_to_canvas(np.array(visit.open_corner)), 1))

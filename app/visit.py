@@ -18,7 +18,7 @@ from repvit_sam.photo import Photo, PhotoSource, read_photo
 from repvit_sam.predictor import SamPredictor
 
 VIEW_SIDE = 1024  # pixels; the long side of the picture that is shown, however large or small the photo
-MAX_PIXELS = 50_000_000  # a visit stays in the server's memory for an hour
+MAX_PIXELS = 30_000_000  # a visit stays in the server's memory for an hour
 
 
 class Tool(str, Enum):

@@ -19,7 +19,7 @@ from .photo import Photo
 CANVAS_SIZE = 1024  # pixels, SAM's own
 EMBEDDING_STRIDE = 16  # canvas pixels per cell of the image embedding
 LOGITS_STRIDE = 4  # canvas pixels per low-resolution logit
-MAX_CANVAS_SIZE = 4096  # beyond it an embedding alone takes gigabytes; a file that says so is not to be believed
+MAX_CANVAS_SIZE = 4096  # 16 times the time and memory of 1024; a file that asks for more is not to be believed
 CANVAS_MULTIPLE = 64  # other canvas sizes must be multiples of this (the strides of every encoder divide it)
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, on the 0..255 scale

@@ -172,13 +172,13 @@ def verify_weights(file: Annotated[str, typer.Argument(help="a checkpoint file, 
 
         path = find_checkpoint(file)
         with working(f"reading {path.name}"):
-            found = sha256_of(path)
+            found, checkpoint = sha256_of(path), read_checkpoint(path)
         published = {entry.sha256: entry.name for entry in CATALOGUE.values() if entry.sha256}
         by_path = {entry.path: entry for entry in CATALOGUE.values()}
         expected = by_path[path].sha256 if path in by_path else ""
         if expected and expected != found:
             raise CheckpointError(f"{path} has sha256 {found}, published is {expected}; delete it and fetch it again")
-        for key, value in read_checkpoint(path).state.items():
+        for key, value in checkpoint.state.items():
             if value.is_floating_point() and not value.isfinite().all():
                 raise CheckpointError(f"{path}: {key} holds NaN or infinity")
         with working("fitting it to its network"):

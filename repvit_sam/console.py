@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,9 +33,10 @@ def errors_as_sentences() -> Iterator[None]:
     except MemoryError:
         _stop("not enough memory; take a smaller photo, or fewer points at once")
     except RuntimeError as error:
-        if "out of memory" not in str(error).lower():  # CUDA's and MPS's own kind
+        # CUDA's, MPS's and the CPU allocator's words for it
+        if not re.search("out of memory|allocate memory|not enough memory", str(error)):
             raise
-        _stop("not enough memory on the device; try --device cpu, or fewer points at once")
+        _stop("not enough memory; take a smaller photo, fewer points at once, or another --device")
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
@@ -74,8 +76,14 @@ def download_bar() -> Progress:
 
 def _bar(*columns: ProgressColumn) -> Progress:
     # rich would redirect stdout into the bar's console, so that results never reach a pipe
+    console = Console(stderr=True)
     return Progress(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+        *columns,
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal,
     )
 
 

@@ -85,7 +85,7 @@ def load_embedding(
     if fit.canvas_size != canvas_size:
         raise CheckpointError(f"{path} was made on a canvas of {fit.canvas_size}, this model's is {canvas_size}")
     grid = canvas_size // EMBEDDING_STRIDE
-    if embedding.shape[2:] != (grid, grid):
+    if embedding.ndim != 4 or embedding.shape[0] != 1 or embedding.shape[2:] != (grid, grid):
         raise CheckpointError(f"{path} holds an embedding of shape {tuple(embedding.shape)}, not of this model's")
     return EncodedPhoto(embedding.to(device), fit)
 

@@ -49,8 +49,8 @@ class ImageEncoder(nn.Module):
 
     Args:
         variant: a key of ``FAMILIES``.
-        canvas_size: side of the canvas in pixels, a multiple of 64. Only the bookkeeping depends on it: the weights
-            do not.
+        canvas_size: side of the canvas in pixels, a multiple of 64 up to 4096. Only the bookkeeping depends on it,
+            the weights do not.
         last_stage_stride: 1 gives SAM's grid of canvas / 16; 2 is the classifier's network, for comparison.
         pretrained: start from timm's ImageNet weights (fetched by timm from its hub).
 

@@ -130,8 +130,8 @@ def build_repvit_sam(
     Args:
         variant: one of ``VARIANTS``.
         checkpoint: weights of exactly this variant; None leaves them random.
-        canvas: side of the canvas in pixels, a multiple of 64; None takes the checkpoint's, else 1024. SAM's ViTs
-            know 1024 only.
+        canvas: side of the canvas in pixels, a multiple of 64 up to 4096; None takes the checkpoint's, else 1024.
+            SAM's ViTs know 1024 only.
         pretrained: start the image encoder from timm's ImageNet weights (not together with ``checkpoint``).
 
     Raises:

@@ -298,12 +298,13 @@ class SamPredictor:
             tensor(prompts.mask_input),
             multimask_output,
         )
-        parts = [
-            (logits if return_logits else logits > MASK_THRESHOLD).cpu()
-            for logits in logits_in_parts(low_res_logits.flatten(0, 1), fit)
-        ]
-        masks = torch.cat(parts).reshape(*low_res_logits.shape[:2], *fit.photo_hw)  # (B*C, H, W) -> (B, C, H, W)
-        return masks.numpy(), iou_predictions.cpu().numpy(), low_res_logits.cpu().numpy()
+        masks = np.empty((*low_res_logits.shape[:2], *fit.photo_hw), dtype=np.float32 if return_logits else np.bool_)
+        rows, done = masks.reshape(-1, *fit.photo_hw), 0  # a view: (B, C, H, W) -> (B*C, H, W)
+        for logits in logits_in_parts(low_res_logits.flatten(0, 1), fit):
+            part = logits if return_logits else logits > MASK_THRESHOLD
+            rows[done : done + len(part)] = part.cpu().numpy()
+            done += len(part)
+        return masks, iou_predictions.cpu().numpy(), low_res_logits.cpu().numpy()
 
 
 def _nothing(fit: CanvasFit, masks_a_prompt: int, return_logits: bool) -> Prediction:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import Progress
 
+from .canvas import fit_photo
 from .checkpoints import DEFAULT
 from .console import progress_bar, say, working
 from .draw import cut_out, draw_prompts, mask_picture, overlay
@@ -22,6 +23,7 @@ from .masks import Mask, best_mask, box_xywh, decode_rle, encode_rle, mask_box_x
 from .model import load
 from .photo import Photo, find_photos, read_photo
 from .predictor import SamPredictor
+from .prompts import check_prompts
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class ObjectPrompt:
 
     points: tuple[tuple[float, float, int], ...]
     box_xyxy: tuple[float, ...] | None
+
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """point_coords, point_labels and box, as ``SamPredictor.predict`` takes them."""
+        coords = [point[:2] for point in self.points] or None
+        labels = [point[2] for point in self.points] or None
+        return coords, labels, self.box_xyxy
 
     @property
     def ambiguous(self) -> bool:
@@ -68,7 +76,7 @@ def segment_photos(
     """Masks for the same prompts on every photo; writes mask.png, cutout.png, overlay.png and masks.json.
 
     Returns:
-        how many photos could not be read; each is named on stderr and the rest goes on.
+        how many photos failed; each is named on stderr and the rest goes on.
     """
     with working("loading the model"):
         predictor = SamPredictor(load(checkpoint, device))
@@ -76,6 +84,9 @@ def segment_photos(
     def work(path: Path, folder: Path, bar: Progress) -> None:
         task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
         photo = read_photo(path)
+        fit = fit_photo((photo.shape[0], photo.shape[1]))
+        for prompt in prompts:  # before the encoder's time is spent
+            check_prompts(*prompt.arrays(), None, fit)
         predictor.set_image(photo)
         found = []
         for prompt in prompts:
@@ -88,7 +99,7 @@ def segment_photos(
 
 
 def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
-    """All masks of every photo; writes overlay.png and masks.json. Returns how many photos could not be read."""
+    """All masks of every photo; writes overlay.png and masks.json. Returns how many photos failed."""
     with working("loading the model"):
         generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
 
@@ -114,7 +125,7 @@ def _each_photo(words: list[str], out: Path, work: Callable[[Path, Path, Progres
             except (PhotoError, PromptError) as error:
                 if len(paths) == 1:
                     raise
-                say(bar, f"Error: {error}" if str(path) in str(error) else f"Error: {path}: {error}", err=True)
+                say(bar, f"Error: {path}: {error}" if isinstance(error, PromptError) else f"Error: {error}", err=True)
                 failures += 1
             for inner in set(bar.task_ids) - {task}:  # this photo's own
                 bar.remove_task(inner)
@@ -130,9 +141,7 @@ def _folder_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _masks_of(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) -> list[FoundMask]:
-    points = [point[:2] for point in prompt.points] or None
-    labels = [point[2] for point in prompt.points] or None
-    masks, ious, _ = predictor.predict(points, labels, prompt.box_xyxy, multimask_output=every_mask or prompt.ambiguous)
+    masks, ious, _ = predictor.predict(*prompt.arrays(), multimask_output=every_mask or prompt.ambiguous)
     chosen = range(len(masks)) if every_mask else [best_mask(ious)]
     return [FoundMask(prompt, masks[index], float(ious[index])) for index in chosen]
 

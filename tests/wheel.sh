@@ -6,11 +6,19 @@ wheel=$(ls "$PWD/$2"/*.whl)
 photo=$PWD/app/photos/coffee.jpg
 place=$(mktemp -d)
 server=
-trap 'test -z "$server" || kill "$server"; rm -rf "$place"' EXIT
+clean_up() {
+  if [ -n "$server" ]; then
+    kill "$server" 2>/dev/null || :
+    wait "$server" 2>/dev/null || :
+  fi
+  rm -rf "$place"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
 cd "$place"
 
 "$python" -m venv clean
-clean/bin/python -m pip install --disable-pip-version-check --quiet "$wheel[app]"
+clean/bin/python -m pip install --disable-pip-version-check --quiet "${wheel}[app]"
 clean/bin/repvit-sam segment "$photo" --box 170,12,425,282 --out result
 test -s result/mask.png && test -s result/cutout.png && test -s result/overlay.png && test -s result/masks.json
 
@@ -22,6 +30,7 @@ for _ in $(seq 60); do
     echo "the wheel works: segment and demo, in $(clean/bin/python -c 'import repvit_sam; print(repvit_sam.__file__)')"
     exit 0
   fi
+  kill -0 "$server" 2>/dev/null || break
   sleep 1
 done
 cat demo.log

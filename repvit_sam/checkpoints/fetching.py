@@ -80,8 +80,7 @@ def _download(entry: Entry, part: Path, progress: Progress) -> None:
 def _verify(entry: Entry, part: Path) -> None:
     """By the published hash; where nobody published one, by what is inside (a proxy's page, or two halves glued)."""
     try:
-        found = sha256_of(part)
-        if entry.sha256 and found != entry.sha256:
+        if entry.sha256 and (found := sha256_of(part)) != entry.sha256:
             raise FetchError(f"{entry.url} gave a file with sha256 {found}, published is {entry.sha256}")
         if not entry.sha256 and (variant := read_checkpoint(part).variant) != entry.variant:
             raise FetchError(f"{entry.url} gave a checkpoint of {variant}, expected {entry.variant}")

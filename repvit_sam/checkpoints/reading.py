@@ -48,6 +48,8 @@ class Checkpoint:
 
     def with_decoder_of(self, other: Checkpoint) -> Checkpoint:
         """These weights, with prompt encoder and mask decoder taken from another checkpoint, and a note of it."""
+        if other.encoder_alone:
+            raise CheckpointError(f"{other.path} holds an image encoder alone and has no decoder to give")
         encoder = {key: value for key, value in self.state.items() if key.startswith("image_encoder.")}
         rest = {key: value for key, value in other.state.items() if not key.startswith("image_encoder.")}
         origin = other.provenance.get("name", other.path.name)
@@ -180,6 +182,8 @@ def _read_pytorch(path: Path) -> State:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: what cannot be read raises
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError, ...
         # its own advice (weights_only=False) is the opposite of what this reader stands for
         named = re.search(r"GLOBAL (\S+)", str(error))
@@ -194,11 +198,15 @@ def _read_pytorch(path: Path) -> State:
 
 
 def _is_torchscript(path: Path) -> bool:
+    with path.open("rb") as stream:
+        if stream.read(2) != b"PK":
+            return False
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
-        return False  # torch.load says what is wrong
+    except Exception as error:  # zipfile raises BadZipFile, NotImplementedError, UnicodeDecodeError, ...
+        reason = type(error).__name__
+        raise CheckpointError(f"{path} is a damaged or cut-off PyTorch file ({reason})") from None
 
 
 def _plain_state(content: Any, path: Path) -> State:

@@ -43,7 +43,7 @@ def test_a_bad_file_keeps_the_visit(model, handlers, coffee, tmp_path):
 
 
 def test_the_heading_says_that_the_default_is_interim_and_hides_folders(model):
-    assert "until a RepViT trained here" in _heading(model, "default")
+    assert "until a RepViT-M2.3 trained here" in _heading(model, "default")
     heading = _heading(model, "/secret/folder/mine.safetensors")
     assert "secret" not in heading
     assert "mine.safetensors" in heading

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +61,13 @@ def test_the_view_has_one_size_whatever_the_photo(model, visit):
     assert max(view(visit).shape) == VIEW_SIDE
     clicked = click(model, visit, Tool.OBJECT, 300, 200)
     assert (view(clicked) != view(visit)).any()
+
+
+def test_a_mask_of_one_pixels_width_is_seen_on_a_large_photo(visit):
+    photo, mask = np.zeros((3000, 2000, 3), np.uint8), np.zeros((3000, 2000), bool)
+    mask[:, 1001] = True
+    large = replace(visit, photo=photo, shown=np.zeros((1024, 683, 3), np.uint8), mask=mask, predicted_iou=1.0)
+    assert view(large).any()
 
 
 def test_results_are_at_photo_size(model, visit, tmp_path):

@@ -45,6 +45,13 @@ def test_segment_writes_mask_cutout_overlay_and_json(tmp_path):
     assert 0 < record["predicted_iou"] <= 1.1
 
 
+def test_nothing_but_results_is_written_where_no_terminal_is(tmp_path):
+    command = [sys.executable, "-m", "repvit_sam.cli", "segment", COFFEE, "--point", "300,200", "--out", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    assert result.stdout.count("\n") == 1
+
+
 def test_several_boxes_are_several_objects_and_every_mask_gives_three(tmp_path):
     result = run("segment", COFFEE, "--box", "170,12,425,282", "--box", "100,50,500,390", "--out", tmp_path / "boxes")
     assert result.exit_code == 0, result.output
@@ -111,6 +118,10 @@ def test_a_repvit_encoder_alone_gets_the_decoder_of_the_default(tmp_path):
     build_repvit_sam("repvit_m0_9").save(source)
     assert run("weights", "convert", source, encoder, "--layout", "encoder").exit_code == 0
     assert "encoder" in run("info", encoder).stdout
+    result = run("weights", "convert", encoder, whole, "--decoder", encoder)
+    assert result.exit_code == 1
+    assert "no decoder to give" in result.stderr
+    assert not whole.exists()
     result = run("weights", "convert", encoder, whole)
     assert "the decoder is that of default" in result.stderr
     assert run("weights", "verify", whole).exit_code == 0
@@ -178,7 +189,8 @@ def test_results_reach_a_pipe_while_the_bar_is_on_the_terminal(tmp_path):
     reader = threading.Thread(target=lambda: shown.extend(iter(lambda: os.read(terminal, 4096), b"")), daemon=True)
     reader.start()  # a full terminal would hold the command up
     command = [sys.executable, "-m", "repvit_sam.cli", "segment", COFFEE, "--point", "300,200", "--out", str(tmp_path)]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True)
+    environment = {**os.environ, "TERM": "xterm"}
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True, env=environment)
     assert b"coffee" in b"".join(shown)  # the bar
     assert "mask 1:" in result.stdout
     assert result.stdout.count("\n") == 1

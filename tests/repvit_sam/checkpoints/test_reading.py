@@ -74,6 +74,13 @@ def encoder_of(state):
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
+def zip_of_version_99(path, state):
+    torch.save(state, path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 99  # "version needed" of the first entry in the zip's directory
+    path.write_bytes(data)
+
+
 def cut_off_zip(path, state):
     torch.save(state, path)
     path.write_bytes(path.read_bytes()[:100_000])
@@ -92,6 +99,7 @@ DAMAGED = [
     ("absurd header", raw(b"\xff" * 7 + b"\x7f{" + bytes(20)), "damaged or cut-off safetensors"),
     ("cut-off zip", cut_off_zip, "damaged or cut-off PyTorch"),
     ("only a zip's start", raw(b"PK\x03\x04"), "damaged or cut-off PyTorch"),
+    ("zip of an unknown version", zip_of_version_99, "damaged or cut-off PyTorch"),
     ("torn pickle", raw(b"\x80\x02}q\x00(X"), "damaged or cut-off PyTorch"),
     ("code", lambda path, state: write_pickle(path, protocol=2), r"Python objects \(_?io.open\)"),
     ("code in a newer pickle", lambda path, state: write_pickle(path, protocol=4), "Python objects.*state dict"),
