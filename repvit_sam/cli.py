@@ -138,12 +138,12 @@ def info(file: Annotated[str, typer.Argument(help="a checkpoint file, or a name 
 @weights.command("list")
 def list_weights() -> None:
     """The checkpoints that have a name, and whether they are on this machine."""
-    from .checkpoints import CATALOGUE, DEFAULT
+    from .checkpoints import ALIASES, CATALOGUE
 
     for entry in CATALOGUE.values():
         place = "bundled" if entry.bundled else "fetched" if entry.here else "not here"
-        default = " (default)" if entry.name == DEFAULT else ""
-        typer.echo(f"{entry.name:<12} {entry.variant:<12} {entry.megabytes:>5} MB  {place:<9} {entry.about}{default}")
+        default = "".join(f" ({alias})" for alias, name in ALIASES.items() if name == entry.name)
+        typer.echo(f"{entry.name:<16} {entry.variant:<12} {entry.megabytes:>5} MB  {place:<9} {entry.about}{default}")
 
 
 @weights.command("fetch")

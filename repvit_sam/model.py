@@ -97,8 +97,8 @@ def load(
     """A model ready to predict.
 
     Args:
-        name_or_path: "default", a name of the catalogue (``repvit-sam weights list``), or the path of a checkpoint in
-            any known layout; the variant is read off the file.
+        name_or_path: "default", "small", a name of the catalogue (``repvit-sam weights list``), or the path of a
+            checkpoint in any known layout; the variant is read off the file.
         device: "auto" takes CUDA, then Apple's MPS, then the CPU.
         fuse: fold batch norms (the same masks, faster). False keeps the network trainable.
 

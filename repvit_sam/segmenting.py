@@ -13,7 +13,7 @@ from PIL import Image
 from rich.progress import Progress
 
 from .canvas import fit_photo
-from .checkpoints import DEFAULT
+from .checkpoints import ALIASES
 from .console import progress_bar, say, working
 from .draw import cut_out, draw_prompts, mask_picture, overlay
 from .errors import PhotoError, PromptError
@@ -190,7 +190,7 @@ def _write_json(path: Path, photo_path: Path, photo: Photo, checkpoint: str, rec
         "photo": photo_path.name,
         "height": photo.shape[0],
         "width": photo.shape[1],
-        "checkpoint": DEFAULT if checkpoint == "default" else checkpoint,
+        "checkpoint": ALIASES.get(checkpoint, checkpoint),
         "masks": records,
     }
     with written_whole(path) as beside:

@@ -1,14 +1,14 @@
 """Checkpoints: where they are (catalogue, fetching), how they are laid out (layouts), reading and writing (reading,
 writing)."""
 
-from .catalogue import CATALOGUE, DEFAULT, Entry, find_checkpoint
+from .catalogue import ALIASES, CATALOGUE, Entry, find_checkpoint
 from .layouts import Layout
 from .reading import Checkpoint, load_weights, read_checkpoint
 from .writing import save_checkpoint
 
 __all__ = [
+    "ALIASES",
     "CATALOGUE",
-    "DEFAULT",
     "Checkpoint",
     "Entry",
     "Layout",

@@ -88,6 +88,7 @@ def test_weights_list_names_the_catalogue_and_the_default():
     result = run("weights", "list")
     assert all(name in result.stdout for name in CATALOGUE)
     assert "(default)" in result.stdout
+    assert "(small)" in result.stdout
 
 
 def test_info_and_verify_tell_what_a_file_is():

@@ -122,6 +122,13 @@ def test_the_mask_of_the_cup_is_the_cup(predictor):
     assert ious[0] > 0.8
 
 
+def test_the_small_repvit_finds_the_cup_too(coffee, predictor):
+    small = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+    small.set_image(coffee)
+    ours, theirs = (p.predict(box=CUP, multimask_output=False)[0] for p in (small, predictor))
+    assert (ours & theirs).sum() / (ours | theirs).sum() > 0.7
+
+
 def test_photos_of_a_batch_get_their_own_masks(model, coffee, formula_photo):
     predictor = repvit_sam.SamPredictor(model)
     predictor.set_image_batch([coffee, formula_photo])
