@@ -93,6 +93,7 @@ def load(
     name_or_path: str | os.PathLike[str] = "default",
     device: str | torch.device = "auto",
     fuse: bool = True,
+    canvas: int | None = None,
 ) -> SamModel:
     """A model ready to predict.
 
@@ -101,13 +102,15 @@ def load(
             checkpoint in any known layout; the variant is read off the file.
         device: "auto" takes CUDA, then Apple's MPS, then the CPU.
         fuse: fold batch norms (the same masks, faster). False keeps the network trainable.
+        canvas: side of the canvas in pixels; None takes the checkpoint's. A smaller one is faster and coarser; SAM's
+            ViTs know 1024 only.
 
     Raises:
         CheckpointError: not on this machine, not a checkpoint, or it does not fit; the message says which key.
-        ValueError: the device is not there.
+        ValueError: the device is not there, or the canvas is none for this variant.
     """
     checkpoint = read_checkpoint(find_checkpoint(name_or_path))
-    model = _build(checkpoint.variant, checkpoint.canvas_size)
+    model = _build(checkpoint.variant, checkpoint.canvas_size if canvas is None else canvas)
     load_weights(model, checkpoint)
     model.checkpoint = checkpoint.without_weights()
     if fuse:

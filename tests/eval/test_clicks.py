@@ -22,9 +22,13 @@ def disc(height=60, width=80, x=40, y=30, radius=20):
 
 @pytest.fixture
 def coco_folder(tmp_path, formula_photo):
-    """One photo with a disc, a speck and a crowd region."""
-    (tmp_path / "images").mkdir()
-    Image.fromarray(formula_photo).save(tmp_path / "images" / "photo.png")
+    return disc_folder(tmp_path, formula_photo)
+
+
+def disc_folder(folder, photo):
+    """One photo with a disc, a speck and a crowd region, in COCO format."""
+    (folder / "images").mkdir(parents=True)
+    Image.fromarray(photo).save(folder / "images" / "photo.png")
     masks = {1: disc(229, 301, 150, 110, 50), 2: disc(229, 301, 20, 20, 5), 3: disc(229, 301, 250, 200, 20)}
     annotations = []
     for number, mask in masks.items():
@@ -39,8 +43,8 @@ def coco_folder(tmp_path, formula_photo):
         "annotations": annotations,
         "categories": [{"id": 1, "name": "disc"}],
     }
-    (tmp_path / "annotations.json").write_text(json.dumps(content))
-    return tmp_path
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return folder
 
 
 def test_crowds_and_small_instances_are_left_out(coco_folder):

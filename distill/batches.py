@@ -1,0 +1,175 @@
+"""Photos -> batches on the device: canvases (kept or read ahead), views, the teacher's embedding of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from repvit_sam.canvas import LOGITS_STRIDE
+from repvit_sam.errors import PhotoError
+
+from .augment import Frame, apply_views, draw_view
+from .cache import EmbeddingCache
+from .canvases import PhotoCanvas, normalised, read_ahead
+from .order import chance_at, photo_at
+from .recipe import Augment
+from .sources import PhotoItem
+
+MOST_MASKS = 64  # masks kept of a photo: what one photo can use in a step, whatever is annotated
+
+
+class Batch(NamedTuple):
+    """Some photos, as a stage sees them.
+
+    Attributes:
+        positions: of the photos in the stage; what is random about them follows from it.
+        canvas: (B, 3, S, S) float32, normalised.
+        content_hw: (B, 2) long.
+        target: (B, 256, S/16, S/16) float32, the teacher's embedding; None where no one asked for it.
+        masks: (K, S/4, S/4) bool for each photo; K may be 0.
+    """
+
+    positions: tuple[int, ...]
+    canvas: Tensor
+    content_hw: Tensor
+    target: Tensor | None
+    masks: tuple[Tensor, ...]
+
+
+class KeptCanvases:
+    """All canvases on the device as uint8: nothing is read while training. Damaged photos are left out.
+
+    Attributes:
+        items: the photos that could be read.
+        skipped: what could not, as sentences.
+    """
+
+    def __init__(
+        self, items: Sequence[PhotoItem], canvas_size: int, device: torch.device, workers: int, with_masks: bool,
+        on_photo: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._canvases = torch.empty((len(items), 3, canvas_size, canvas_size), dtype=torch.uint8, device=device)
+        self.items: list[PhotoItem] = []
+        self.skipped: list[str] = []
+        contents: list[tuple[int, int]] = []
+        self._masks: list[Tensor] = []
+        canvases = read_ahead(items, canvas_size, workers, MOST_MASKS if with_masks else 0)
+        for item, read in zip(items, canvases, strict=True):
+            on_photo()
+            if isinstance(read, PhotoCanvas):
+                self._canvases[len(self.items)] = read.canvas.to(device)
+                contents.append(read.content_hw)
+                self._masks.append(torch.from_numpy(read.masks))
+                self.items.append(item)
+            else:
+                self.skipped.append(str(read))
+        self._content_hw = torch.tensor(contents, device=device).view(-1, 2)
+
+    def in_order(self, indices: Iterator[list[int]]) -> Iterator[tuple[list[int], Tensor, Tensor, list[Tensor]]]:
+        """Index lists -> (indices, canvases, contents, masks)."""
+        for some in indices:
+            yield some, self._canvases[some], self._content_hw[some], [self._masks[i] for i in some]
+
+
+class ReadCanvases:
+    """Canvases decoded by threads some batches ahead: for data that memory does not hold.
+
+    A damaged photo is replaced by the next one that can be read; which one follows from the data alone.
+    """
+
+    def __init__(
+        self, items: Sequence[PhotoItem], canvas_size: int, device: torch.device, workers: int, with_masks: bool
+    ) -> None:
+        self.items = list(items)
+        self.skipped: list[str] = []
+        self._canvas_size, self._device, self._workers = canvas_size, device, workers
+        self._most_masks = MOST_MASKS if with_masks else 0
+
+    def in_order(self, indices: Iterator[list[int]]) -> Iterator[tuple[list[int], Tensor, Tensor, list[Tensor]]]:
+        waiting: list[list[int]] = []
+
+        def wanted() -> Iterator[PhotoItem]:
+            for some in indices:
+                waiting.append(some)
+                yield from (self.items[i] for i in some)
+
+        canvases = read_ahead(wanted(), self._canvas_size, self._workers, self._most_masks)
+        for first in canvases:
+            some, read = waiting.pop(0), [first]
+            read += [next(canvases) for _ in some[1:]]
+            good = [self._or_next(i, canvas) for i, canvas in zip(some, read, strict=True)]
+            yield (
+                [i for i, _ in good],
+                torch.stack([canvas.canvas for _, canvas in good]).to(self._device, non_blocking=True),
+                torch.tensor([canvas.content_hw for _, canvas in good], device=self._device),
+                [torch.from_numpy(canvas.masks) for _, canvas in good],
+            )
+
+    def _or_next(self, index: int, read: PhotoCanvas | PhotoError) -> tuple[int, PhotoCanvas]:
+        for _ in range(len(self.items)):
+            if isinstance(read, PhotoCanvas):
+                return index, read
+            if str(read) not in self.skipped:
+                self.skipped.append(str(read))
+            index = (index + 1) % len(self.items)
+            (read,) = read_ahead([self.items[index]], self._canvas_size, 1, self._most_masks)
+        raise PhotoError(f"none of the {len(self.items)} photos can be read; the first: {self.skipped[0]}")
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Everything that turns positions into batches.
+
+    Attributes:
+        rows: of the photos in the cache; None without one.
+        encode: canvases -> the online teacher's embedding; None where the stage needs none.
+    """
+
+    canvases: KeptCanvases | ReadCanvases
+    seed: int
+    augment: Augment
+    cache: EmbeddingCache | None = None
+    rows: Sequence[int] | None = None
+    encode: Callable[[Tensor], Tensor] | None = None
+
+    def of(self, positions: Iterator[list[int]]) -> Iterator[Batch]:
+        """Batches for lists of positions, in their order."""
+        waiting: list[list[int]] = []
+
+        def indices() -> Iterator[list[int]]:
+            for some in positions:
+                waiting.append(some)
+                yield [photo_at(position, len(self.canvases.items), self.seed) for position in some]
+
+        for found, canvas, content_hw, masks in self.canvases.in_order(indices()):
+            yield self._batch(tuple(waiting.pop(0)), found, canvas, content_hw, masks)
+
+    def _batch(
+        self, positions: tuple[int, ...], indices: list[int], canvas: Tensor, content_hw: Tensor, masks: list[Tensor]
+    ) -> Batch:
+        shown = normalised(canvas, content_hw)
+        masks = [mask.to(canvas.device) for mask in masks]
+        if self.augment.active:
+            views = [draw_view(self.augment, chance_at(position, self.seed)) for position in positions]
+            shown, frame = apply_views(shown, content_hw, views)
+            masks = [_view_of_masks(mask, frame, b) for b, mask in enumerate(masks)]
+            content_hw = frame.content_hw
+        target = None
+        if self.cache is not None and self.rows is not None:
+            target = torch.stack([self.cache.read(self.rows[i]) for i in indices]).to(canvas.device).float()
+        elif self.encode is not None:
+            target = self.encode(shown)
+        return Batch(positions, shown, content_hw, target, tuple(masks))
+
+
+def _view_of_masks(masks: Tensor, frame: Frame, b: int) -> Tensor:
+    """(K, S/4, S/4) bool of the unchanged canvas -> of view b; masks out of sight are left out."""
+    if not len(masks):
+        return masks
+    one = Frame(*(getattr(frame, name)[b : b + 1] for name in Frame.__dataclass_fields__))
+    shown = one.sample(masks[None].float(), masks.shape[-1], LOGITS_STRIDE, "nearest")[0] > 0.5
+    return shown[shown.any((1, 2))]

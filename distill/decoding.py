@@ -1,0 +1,92 @@
+"""SAM's decoder with all of its tokens, and prompts made from masks on the grid of its logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from repvit_sam.canvas import LOGITS_STRIDE
+from repvit_sam.model import SamModel
+
+from .losses import at_least_float32
+
+SINGLE_TOKEN = 0  # of the four mask tokens: the one for prompts that leave no doubt; 1 to 3 are the three guesses
+
+
+@dataclass(frozen=True)
+class CanvasPrompts:
+    """K prompts on one photo, in canvas pixels.
+
+    Attributes:
+        points: (K, N, 2) x and y; labels: (K, N) 1 object, 0 background, -1 none.
+        boxes: (K, 4) XYXY, or None.
+        mask_input: (K, 1, S/4, S/4) logits of the round before, or None.
+    """
+
+    points: Tensor | None = None
+    labels: Tensor | None = None
+    boxes: Tensor | None = None
+    mask_input: Tensor | None = None
+
+    def with_points(self, points: Tensor, labels: Tensor) -> CanvasPrompts:
+        """One more point (K, 2) with label (K,) each."""
+        points, labels = points[:, None], labels[:, None]
+        if self.points is not None and self.labels is not None:
+            points, labels = torch.cat([self.points, points], 1), torch.cat([self.labels, labels], 1)
+        return replace(self, points=points, labels=labels)
+
+
+def decode_all_tokens(model: SamModel, image_embedding: Tensor, prompts: CanvasPrompts) -> tuple[Tensor, Tensor]:
+    """(1, 256, S/16, S/16) and K prompts -> logits (K, 4, S/4, S/4) float32, predicted IoU (K, 4)."""
+    # coordinates and their encoding have more digits than bf16
+    with torch.autocast(image_embedding.device.type, enabled=False):
+        points = None if prompts.points is None else (prompts.points, prompts.labels)
+        sparse, dense = model.prompt_encoder(points=points, boxes=prompts.boxes, masks=prompts.mask_input)
+        image_pe = model.prompt_encoder.get_dense_pe()
+    logits, iou_predictions = model.mask_decoder.predict_masks(
+        image_embeddings=image_embedding,
+        image_pe=image_pe,
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+    )
+    return at_least_float32(logits), at_least_float32(iou_predictions)
+
+
+def boxes_of(masks: Tensor) -> Tensor:
+    """(K, S/4, S/4) bool, none empty -> (K, 4) XYXY in canvas pixels, cells whole."""
+    rows, columns = masks.any(2).float(), masks.any(1).float()
+    last_row = masks.shape[1] - 1 - rows.flip(1).argmax(1)
+    last_column = masks.shape[2] - 1 - columns.flip(1).argmax(1)
+    corners = torch.stack([columns.argmax(1), rows.argmax(1), last_column + 1, last_row + 1], dim=1)
+    return corners.float() * LOGITS_STRIDE
+
+
+def noised(boxes: Tensor, canvas_size: int, chance: torch.Generator) -> Tensor:
+    """Corners moved by 10 % of the side, at most 20 pixels (SAM, appendix A: normal noise), kept on the canvas."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    noise = torch.randn(boxes.shape, generator=chance).to(boxes.device) * sides * 0.1
+    moved = (boxes + noise.clamp(-20, 20)).clamp(0, canvas_size)
+    return torch.cat([torch.minimum(moved[:, :2], moved[:, 2:]), torch.maximum(moved[:, :2], moved[:, 2:])], dim=1)
+
+
+def point_in(regions: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A cell of each (K, S/4, S/4) bool region at random.
+
+    Returns:
+        (K, 2) x and y of its centre in canvas pixels, and (K,) bool, whether the region had any.
+    """
+    count, side = regions.shape[0], regions.shape[-1]
+    flat = regions.flatten(1).cpu()  # drawn on the CPU, so that every device draws the same
+    anywhere = flat.any(1)
+    weights = torch.where(anywhere[:, None], flat, torch.ones_like(flat)).float()
+    cells = torch.multinomial(weights, 1, generator=chance)[:, 0] if count else torch.zeros(0, dtype=torch.long)
+    points = (torch.stack([cells % side, cells // side], dim=1) + 0.5) * LOGITS_STRIDE
+    return points.to(regions.device), anywhere.to(regions.device)
+
+
+def value_at(masks: Tensor, points: Tensor) -> Tensor:
+    """(K, S/4, S/4) bool and (K, 2) canvas pixels -> (K,) int, 1 on the mask."""
+    cells = (points / LOGITS_STRIDE).long()
+    return masks[torch.arange(len(masks), device=masks.device), cells[:, 1], cells[:, 0]].int()

@@ -1,0 +1,55 @@
+"""What a person watches: TensorBoard's curves and pictures, from the first rank."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from repvit_sam.photo import Photo
+
+_PICTURE_WIDTH = 1024  # of student and teacher side by side
+
+
+class Journal:
+    """Averages what happens between two entries; a silent one (other ranks) writes nothing."""
+
+    def __init__(self, folder: Path, silent: bool) -> None:
+        self._writer = None if silent else SummaryWriter(str(folder))
+        self._sums: dict[str, float] = defaultdict(float)
+        self._steps = 0
+
+    def note(self, losses: Mapping[str, float]) -> None:
+        """One step's losses."""
+        for name, value in losses.items():
+            self._sums[name] += value
+        self._steps += 1
+
+    def enter(self, images: int, values: Mapping[str, float]) -> dict[str, float]:
+        """Write the mean of the losses since the last entry, and some values, over images seen; give the means."""
+        means = {name: total / max(1, self._steps) for name, total in self._sums.items()}
+        self._sums.clear()
+        self._steps = 0
+        if self._writer:
+            memory = {}
+            if torch.cuda.is_available():
+                memory["gpu_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
+            for name, value in {**means, **values, **memory}.items():
+                self._writer.add_scalar(name, value, images)
+        return means
+
+    def show(self, images: int, pictures: Sequence[Photo]) -> None:
+        """Student's masks (left) beside the teacher's."""
+        for number, picture in enumerate(pictures if self._writer else ()):
+            height = round(picture.shape[0] * _PICTURE_WIDTH / picture.shape[1])
+            small = cv2.resize(picture, (_PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
+            assert self._writer
+            self._writer.add_image(f"student_and_teacher/{number}", small, images, dataformats="HWC")
+
+    def close(self) -> None:
+        if self._writer:
+            self._writer.close()

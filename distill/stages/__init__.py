@@ -1,0 +1,22 @@
+"""Stages: each a module whose forward turns a batch into losses, ``loss`` first; train.py knows no more of them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from repvit_sam.distill.recipe import EncoderStage, MasksStage, PromptsStage, Stage
+from repvit_sam.model import SamModel
+
+from .encoder import EncoderLosses
+from .masks import MaskLosses
+from .prompts import PromptLosses
+
+
+def build_stage(stage: Stage, student: SamModel, teacher: SamModel, variance: float, seed: int) -> nn.Module:
+    """The module for a stage of a recipe; ``variance`` is that of the teacher's embedding."""
+    if isinstance(stage, EncoderStage):
+        return EncoderLosses(student, stage, variance, seed)
+    if isinstance(stage, PromptsStage):
+        return PromptLosses(student, teacher, stage, variance, seed)
+    assert isinstance(stage, MasksStage)
+    return MaskLosses(student, stage, seed)

@@ -1,0 +1,103 @@
+"""Stage three: SAM's own training on true masks (arXiv 2304.02643, appendix A); also fine-tuning on one's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
+from repvit_sam.distill.batches import Batch
+from repvit_sam.distill.canvases import inside
+from repvit_sam.distill.decoding import (
+    SINGLE_TOKEN,
+    CanvasPrompts,
+    boxes_of,
+    decode_all_tokens,
+    noised,
+    point_in,
+    value_at,
+)
+from repvit_sam.distill.losses import (
+    DICE_WEIGHT,
+    FOCAL_WEIGHT,
+    IOU_WEIGHT,
+    at_least_float32,
+    mask_dice,
+    mask_focal,
+    mask_iou,
+)
+from repvit_sam.distill.order import chance_at
+from repvit_sam.distill.recipe import MasksStage
+from repvit_sam.model import SamModel
+
+
+class MaskLosses(nn.Module):
+    """20 focal + 1 dice + 1 squared error of the predicted IoU, over rounds of simulated correction."""
+
+    def __init__(self, student: SamModel, stage: MasksStage, seed: int) -> None:
+        super().__init__()
+        self.student = student
+        self._stage, self._seed = stage, seed
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        embeddings = at_least_float32(self.student.image_encoder(batch.canvas))
+        photos = [
+            self._photo(embeddings[b : b + 1], batch.content_hw[b : b + 1], batch.masks[b], position)
+            for b, position in enumerate(batch.positions)
+        ]
+        loss, iou, first = (torch.stack(values).mean() for values in zip(*photos, strict=True))
+        return {"loss": loss, "iou": iou, "first_iou": first}
+
+    def _photo(
+        self, embedding: Tensor, content_hw: Tensor, masks: Tensor, position: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss; the mean IoU after the last and after the first round."""
+        if not len(masks):  # a photo whose masks all lie outside the view
+            return embedding.sum() * 0, embedding.new_ones(()), embedding.new_ones(())
+        canvas_size = embedding.shape[-1] * EMBEDDING_STRIDE
+        valid = inside(content_hw, canvas_size // LOGITS_STRIDE, LOGITS_STRIDE)[0, 0]
+        chance = chance_at(position, self._seed + 3)
+        draws = torch.Generator().manual_seed(int(chance.integers(2**62)))
+        truth = masks[torch.randperm(len(masks), generator=draws)[: self._stage.masks].to(masks.device)]
+        ambiguous = bool(chance.random() < 0.5)
+        if ambiguous:
+            points, _ = point_in(truth, draws)
+            prompts = CanvasPrompts().with_points(points, torch.ones(len(points), device=points.device).int())
+        else:
+            prompts = CanvasPrompts(boxes=noised(boxes_of(truth), canvas_size, draws))
+        # two rounds bring no new point, so that the model learns to use its own logits: one at random, and the last
+        silent = {int(chance.integers(1, max(2, self._stage.rounds - 1))), self._stage.rounds - 1}
+        total, ious = embedding.new_zeros(()), []
+        for round_ in range(self._stage.rounds):
+            logits, iou_predictions = decode_all_tokens(self.student, embedding, prompts)
+            loss, chosen, iou = _round_loss(
+                logits, iou_predictions, truth.float(), valid, several=ambiguous and round_ == 0
+            )
+            total = total + loss
+            ious.append(iou)
+            prompts = replace(prompts, mask_input=chosen[:, None].detach())
+            if round_ + 1 not in silent:
+                points, wrong = point_in(((chosen > 0) != truth) & valid, draws)
+                labels = value_at(truth, points)
+                prompts = prompts.with_points(points, torch.where(wrong, labels, -torch.ones_like(labels)))
+        return total / self._stage.rounds, ious[-1], ious[0]
+
+
+def _round_loss(
+    logits: Tensor, iou_predictions: Tensor, truth: Tensor, valid: Tensor, several: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, the logits that go on to the next round (K, S/4, S/4), and their mean IoU.
+
+    Of three guesses at one point only the best is taught its mask; each is taught its IoU. What goes on is what a
+    user would get: the guess of best predicted IoU.
+    """
+    tokens = slice(SINGLE_TOKEN + 1, None) if several else slice(SINGLE_TOKEN, SINGLE_TOKEN + 1)
+    logits, iou_predictions = logits[:, tokens], iou_predictions[:, tokens]
+    target = truth[:, None]  # (K, 1, S/4, S/4), the same for all guesses
+    mask_loss = FOCAL_WEIGHT * mask_focal(logits, target, valid) + DICE_WEIGHT * mask_dice(logits, target, valid)
+    iou = mask_iou(logits, target, valid)
+    loss = mask_loss.min(1).values.mean() + IOU_WEIGHT * (iou_predictions - iou).square().mean()
+    rows, best = torch.arange(len(logits), device=logits.device), iou_predictions.argmax(1)
+    return loss, logits[rows, best], iou[rows, best].mean()

@@ -1,0 +1,119 @@
+"""Stage two: prompt in the loop. Student and teacher decode the same prompts and have to give the same masks.
+
+The idea is EdgeSAM's (arXiv 2312.06660, section 3.3; own code): the next point lies where the two disagree, labelled by
+the teacher. The decoder is frozen unless the recipe says otherwise, so that predicted IoUs keep their calibration.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
+from repvit_sam.distill.batches import Batch
+from repvit_sam.distill.canvases import inside, valid_cells
+from repvit_sam.distill.decoding import SINGLE_TOKEN, CanvasPrompts, boxes_of, decode_all_tokens, point_in, value_at
+from repvit_sam.distill.losses import (
+    BCE_WEIGHT,
+    DISTILLED_DICE_WEIGHT,
+    at_least_float32,
+    embedding_error,
+    mask_bce,
+    mask_dice,
+    mask_iou,
+)
+from repvit_sam.distill.order import chance_at
+from repvit_sam.distill.recipe import PromptsStage
+from repvit_sam.model import SamModel
+
+_LARGEST_OBJECT = 0.9  # share of the photo; SAM's training drops larger masks (arXiv 2304.02643, appendix A)
+
+
+class PromptLosses(nn.Module):
+    """5 BCE + 5 dice between the student's and the teacher's masks, all four tokens, over the photo."""
+
+    def __init__(self, student: SamModel, teacher: SamModel, stage: PromptsStage, variance: float, seed: int) -> None:
+        super().__init__()
+        self.student = student
+        self._teacher = (teacher,)  # in a tuple: not a part of this module, so neither trained nor saved with it
+        self._stage, self._variance, self._seed = stage, variance, seed
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        assert batch.target is not None
+        embeddings = at_least_float32(self.student.image_encoder(batch.canvas))
+        losses, agreements = [], []
+        for b, position in enumerate(batch.positions):
+            loss, agreement = self._photo(
+                embeddings[b : b + 1], batch.target[b : b + 1], batch.content_hw[b : b + 1], batch.masks[b], position
+            )
+            losses.append(loss)
+            agreements.append(agreement)
+        masks_loss = torch.stack(losses).mean()
+        valid = valid_cells(batch.content_hw, batch.target.shape[-1] * EMBEDDING_STRIDE).float()
+        error = embedding_error(embeddings, batch.target, valid).mean() / self._variance
+        return {
+            "loss": masks_loss + self._stage.embedding_weight * error,
+            "masks_loss": masks_loss.detach(),
+            "embedding_error": error.detach(),
+            "agreement": torch.stack(agreements).mean(),
+        }
+
+    def _photo(
+        self, embedding: Tensor, target: Tensor, content_hw: Tensor, annotated: Tensor, position: int
+    ) -> tuple[Tensor, Tensor]:
+        """The loss, and the mean IoU of student's and teacher's masks, over the prompts of one photo."""
+        (teacher,) = self._teacher
+        side = embedding.shape[-1] * EMBEDDING_STRIDE // LOGITS_STRIDE
+        valid = inside(content_hw, side, LOGITS_STRIDE)[0, 0]  # (S/4, S/4)
+        chance = chance_at(position, self._seed + 2)
+        draws = torch.Generator().manual_seed(int(chance.integers(2**62)))
+        prompts = self._first_prompts(teacher, target, valid, annotated, bool(chance.random() < 0.5), draws)
+        if prompts is None:  # nothing to prompt for: a blank photo
+            return embedding.sum() * 0, embedding.new_ones(())
+        total, agreement = embedding.new_zeros(()), embedding.new_zeros(())
+        for round_ in range(self._stage.rounds):
+            with torch.no_grad():
+                taught, iou_predictions = decode_all_tokens(teacher, target, prompts)
+            logits, _ = decode_all_tokens(self.student, embedding, prompts)
+            truth = (taught > 0).float()
+            bce, dice = mask_bce(logits, truth, valid), mask_dice(logits, truth, valid)
+            total = total + (BCE_WEIGHT * bce + DISTILLED_DICE_WEIGHT * dice).mean()
+            ambiguous = prompts.boxes is None and round_ == 0
+            rows = torch.arange(len(taught), device=taught.device)
+            token = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1 if ambiguous else rows * 0 + SINGLE_TOKEN
+            mine, theirs = logits[rows, token].detach() > 0, taught[rows, token] > 0
+            agreement = agreement + mask_iou(logits[rows, token], theirs.float(), valid.float()).mean()
+            points, differs = point_in((mine != theirs) & valid, draws)
+            labels = value_at(theirs, points)
+            prompts = prompts.with_points(points, torch.where(differs, labels, -torch.ones_like(labels)))
+        return total / self._stage.rounds, agreement / self._stage.rounds
+
+    def _first_prompts(
+        self,
+        teacher: SamModel,
+        target: Tensor,
+        valid: Tensor,
+        annotated: Tensor,
+        as_boxes: bool,
+        draws: torch.Generator,
+    ) -> CanvasPrompts | None:
+        """Points or boxes: of annotated masks where there are some, else of what the teacher sees at random points."""
+        count = self._stage.prompts
+        if len(annotated):
+            objects = annotated[torch.randperm(len(annotated), generator=draws)[:count].to(annotated.device)]
+            points, _ = point_in(objects, draws)
+        else:
+            points, _ = point_in(valid[None].expand(count, -1, -1), draws)
+            asked = CanvasPrompts(points=points[:, None], labels=torch.ones(count, 1, device=points.device).int())
+            with torch.no_grad():
+                taught, iou_predictions = decode_all_tokens(teacher, target, asked)
+            best = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1
+            objects = (taught[torch.arange(count, device=best.device), best] > 0) & valid
+            share = objects.sum((1, 2)) / valid.sum().clamp(min=1)
+            kept = (share > 0) & (share < _LARGEST_OBJECT)
+            objects, points = objects[kept], points[kept]
+        if not len(objects):
+            return None
+        if as_boxes:
+            return CanvasPrompts(boxes=boxes_of(objects))
+        return CanvasPrompts(points=points[:, None], labels=torch.ones(len(points), 1, device=points.device).int())
