@@ -21,6 +21,7 @@ class Journal:
     def __init__(self, folder: Path, silent: bool) -> None:
         self._writer = None if silent else SummaryWriter(str(folder))
         self._sums: dict[str, float] = defaultdict(float)
+        self._means: dict[str, float] = {}
         self._steps = 0
 
     def note(self, losses: Mapping[str, float]) -> None:
@@ -30,17 +31,18 @@ class Journal:
         self._steps += 1
 
     def enter(self, images: int, values: Mapping[str, float]) -> dict[str, float]:
-        """Write the mean of the losses since the last entry, and some values, over images seen; give the means."""
-        means = {name: total / max(1, self._steps) for name, total in self._sums.items()}
-        self._sums.clear()
-        self._steps = 0
+        """Write the mean of the losses since the last entry (or that entry's), and some values; give the means."""
+        if self._steps:
+            self._means = {name: total / self._steps for name, total in self._sums.items()}
+            self._sums.clear()
+            self._steps = 0
         if self._writer:
             memory = {}
             if torch.cuda.is_available():
                 memory["gpu_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
-            for name, value in {**means, **values, **memory}.items():
+            for name, value in {**self._means, **values, **memory}.items():
                 self._writer.add_scalar(name, value, images)
-        return means
+        return self._means
 
     def show(self, images: int, pictures: Sequence[Photo]) -> None:
         """Student's masks (left) beside the teacher's."""

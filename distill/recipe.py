@@ -49,7 +49,7 @@ class Data(_Part):
     """The photos; see sources.py for what a source may be."""
 
     sources: tuple[str | dict[str, str], ...] = Field(min_length=1)
-    hold_out: int = Field(0, ge=0, description="photos kept out, evenly spread, to watch the loss on")
+    hold_out: int = Field(0, ge=0, description="photos kept out, evenly spread, at most a quarter")
     limit: int | None = Field(None, ge=1, description="only the first N photos")
     in_memory: bool = Field(True, description="keep uint8 canvases on the device (3 MiB each at 1024)")
     workers: int = Field(4, ge=1, description="threads that decode photos")

@@ -52,7 +52,7 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self._recipe = path, recipe
         known = path / "recipe.yaml"
-        if known.exists() and known.read_text(encoding="utf-8") != recipe.as_yaml():
+        if self.has_state and known.read_text(encoding="utf-8") != recipe.as_yaml():
             raise RecipeError(f"{path} holds a run of another recipe; take another --out folder, or remove that one")
 
     def begin(self, manifest: Mapping[str, Any]) -> None:

@@ -75,12 +75,13 @@ class Trainer:
         self._optimiser_state: dict[str, object] | None = None
         self._stop_signal = 0
         self._variance = 0.0
+        self._kept: tuple[list[str], KeptCanvases | ReadCanvases] | None = None
 
     def train(self) -> None:
         """All stages that are still to be done."""
-        photos = self._photos(self.recipe.data)
+        self.photos = self._find(self.recipe.data)
         if self.first:
-            self.run.begin(photos.manifest())
+            self.run.begin(self.photos.manifest())
         self.fabric.barrier()
         if self.run.has_state:
             self._restore()
@@ -166,7 +167,7 @@ class Trainer:
 
     # --- setting up ----------------------------------------------------------------------------------------------
 
-    def _photos(self, data: Data) -> Photos:
+    def _find(self, data: Data) -> Photos:
         photos = find_photos(data.sources).limited(data.limit)
         if self.first:
             for name in photos.torn:
@@ -176,33 +177,43 @@ class Trainer:
     def _batches(self, stage: Stage, seed: int) -> tuple[Batches, list[PhotoItem]]:
         """What the stage trains on, and the photos held out."""
         data = stage.data or self.recipe.data
-        items = list(self._photos(data).items)
+        items = list((self._find(stage.data) if stage.data else self.photos).items)
         if stage.kind == "masks":
             items = [item for item in items if item.annotations]
-        held_out = items[:: max(1, len(items) // data.hold_out)][: data.hold_out] if data.hold_out else []
+        held = min(data.hold_out, len(items) // 4)
+        held_out = items[:: len(items) // held][:held] if held else []
         names = {item.name for item in held_out}
         items = [item for item in items if item.name not in names]
         if not items:
             raise RecipeError(f"stage {self.position.stage + 1} ({stage.kind}) has no photos to train on")
         self._check_share(stage)
-        with_masks = stage.kind != "encoder"
+        batches = Batches(self._canvases(items, data), seed, stage.augment)
+        if stage.kind != "masks":
+            batches = self._with_targets(batches)
+            self._variance = self._variance or self._measure_variance(batches)
+        return batches, held_out
+
+    def _canvases(self, items: list[PhotoItem], data: Data) -> KeptCanvases | ReadCanvases:
+        """Those of the stage before, where it had the same photos."""
+        names = [item.name for item in items]
+        if self._kept and self._kept[0] == names:
+            return self._kept[1]
+        self._kept = None  # frees the memory before the next are read
+        with_masks = any(stage.kind != "encoder" for stage in self.recipe.stages)
+        size, device = self.recipe.canvas, self.fabric.device
         canvases: KeptCanvases | ReadCanvases
         if data.in_memory:
             with Meter("reading photos", len(items), silent=not self.first) as meter:
                 done = count(1)
                 canvases = KeptCanvases(
-                    items, self.recipe.canvas, self.fabric.device, data.workers, with_masks,
-                    on_photo=lambda: meter.advance(next(done), 1),
-                )  # fmt: skip
+                    items, size, device, data.workers, with_masks, on_photo=lambda: meter.advance(next(done), 1)
+                )
         else:
-            canvases = ReadCanvases(items, self.recipe.canvas, self.fabric.device, data.workers, with_masks)
+            canvases = ReadCanvases(items, size, device, data.workers, with_masks)
         if self.first and canvases.skipped:
             typer.echo(f"{len(canvases.skipped)} photos skipped; the first: {canvases.skipped[0]}", err=True)
-        batches = Batches(canvases, seed, stage.augment)
-        if stage.kind != "masks":
-            batches = self._with_targets(batches)
-            self._variance = self._variance or self._measure_variance(batches)
-        return batches, held_out
+        self._kept = names, canvases
+        return canvases
 
     def _with_targets(self, batches: Batches) -> Batches:
         """The same, with the teacher's embeddings: from the cache, or made on the spot."""

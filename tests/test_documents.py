@@ -42,8 +42,19 @@ def test_the_commands_of_the_readme_exist():
             assert option in result.stdout, line
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/python.md",
-                                  "docs/evaluation.md", "weights/README.md"])  # fmt: skip
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/python.md",
+    "docs/evaluation.md",
+    "docs/training.md",
+    "weights/README.md",
+    "weights/TRAINING_LOG.md",
+]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_lead_somewhere(name):
     text = re.sub(r"```.*?```|`[^`\n]*`", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.S)
     assert not re.search(r"@[A-Z0-9]+@", text), "a figure is still to be filled in"

@@ -21,3 +21,11 @@ def test_what_a_person_waits_for_is_timed():
     title, *rows = lines_of("click.py", "--rounds", "1")
     assert "600x400 photo" in title
     assert [row.split()[-1] for row in rows] == ["ms"] * 4
+
+
+def test_caching_and_training_are_set_against_the_machines_limit():
+    words = ["--teacher", "vit_t", "--student", "repvit_m0_9", "--canvas", "128", "--batch", "1", "--side", "256"]
+    title, *rows = lines_of("training.py", *words, "--rounds", "1", "--device", "cpu")
+    assert "TFLOP/s of matrices" in title
+    assert [row.split()[0] for row in rows] == ["caching", "training"]
+    assert all("img/s of at most" in row for row in rows)

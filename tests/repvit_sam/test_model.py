@@ -46,6 +46,16 @@ def test_another_canvas_moves_the_positional_grid_along(canvas, formula_photo):
     assert masks.shape == (3, 229, 301)
 
 
+def test_a_checkpoint_works_on_a_smaller_canvas(coffee):
+    predictor = repvit_sam.SamPredictor(repvit_sam.load("tinyvit_sam", "cpu", canvas=512))
+    predictor.set_image(coffee)
+    assert predictor.features.shape == (1, 256, 32, 32)
+    masks, _, _ = predictor.predict(box=[170, 12, 425, 282], multimask_output=False)
+    assert 0.3 < masks[0, 12:282, 170:425].mean() < 0.95  # the cup fills its box but for the corners
+    with pytest.raises(ValueError, match="multiple of 64"):
+        repvit_sam.load("tinyvit_sam", "cpu", canvas=500)
+
+
 def test_the_canvas_is_kept_in_the_file(tmp_path):
     repvit_sam.build_repvit_sam("repvit_m0_9", canvas=512).save(tmp_path / "small.safetensors")
     assert repvit_sam.load(tmp_path / "small.safetensors", device="cpu").canvas_size == 512
