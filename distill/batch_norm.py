@@ -6,6 +6,8 @@ import torch
 import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
 
+from .losses import at_least_float32
+
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
     """``BatchNorm2d`` whose mean and variance are taken over the batches of all ranks, which must be equally large."""
@@ -14,12 +16,13 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         ranks = torch.distributed.get_world_size()
-        moments = torch.stack([input.mean((0, 2, 3)), input.square().mean((0, 2, 3))])
-        mean, mean_square = differentiable.all_reduce(moments) / ranks  # type: ignore[no-untyped-call]
-        variance = mean_square - mean.square()
-        self._remember(mean.detach(), variance.detach(), ranks * input.numel() // input.shape[1])
+        x = at_least_float32(input)
+        mean = _over_ranks(x.mean((0, 2, 3))) / ranks
+        centred = x - mean[:, None, None]
+        variance = _over_ranks(centred.square().mean((0, 2, 3))) / ranks
+        self._remember(mean.detach(), variance.detach(), ranks * x.numel() // x.shape[1])
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (input - mean[:, None, None]) * scale[:, None, None] + self.bias[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
         assert self.running_mean is not None
@@ -29,6 +32,11 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance * count / max(1, count - 1), share)
         self.num_batches_tracked.add_(1)
+
+
+def _over_ranks(x: Tensor) -> Tensor:
+    """The sum over all ranks, with its gradient."""
+    return differentiable.all_reduce(x)  # type: ignore[no-untyped-call]
 
 
 def synced_batch_norms(module: nn.Module, device: torch.device) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from repvit_sam.canvas import LOGITS_STRIDE
 from repvit_sam.errors import PhotoError
 
 from .augment import Frame, apply_views, draw_view
-from .cache import EmbeddingCache
+from .cache import CacheError, EmbeddingCache
 from .canvases import PhotoCanvas, normalised, read_ahead
 from .order import chance_at, photo_at
 from .recipe import Augment
@@ -46,58 +51,82 @@ class KeptCanvases:
     Attributes:
         items: the photos that could be read.
         skipped: what could not, as sentences.
+
+    Raises:
+        ValueError: the memory does not hold them, or none can be read.
     """
 
     def __init__(
-        self, items: Sequence[PhotoItem], canvas_size: int, device: torch.device, workers: int, with_masks: bool,
+        self,
+        items: Sequence[PhotoItem],
+        canvas_size: int,
+        device: torch.device,
+        workers: int,
+        with_masks: bool,
         on_photo: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
+        _check_memory(len(items) * 3 * canvas_size**2, device)
         self._canvases = torch.empty((len(items), 3, canvas_size, canvas_size), dtype=torch.uint8, device=device)
         self.items: list[PhotoItem] = []
         self.skipped: list[str] = []
         contents: list[tuple[int, int]] = []
-        self._masks: list[Tensor] = []
-        canvases = read_ahead(items, canvas_size, workers, MOST_MASKS if with_masks else 0)
+        self._masks: list[tuple[NDArray[np.uint8], tuple[int, ...]]] = []  # as bits: masks outweigh canvases else
+        canvases = read_ahead(items, canvas_size, workers, workers, MOST_MASKS if with_masks else 0)
         for item, read in zip(items, canvases, strict=True):
             on_photo()
             if isinstance(read, PhotoCanvas):
                 self._canvases[len(self.items)] = read.canvas.to(device)
                 contents.append(read.content_hw)
-                self._masks.append(torch.from_numpy(read.masks))
+                self._masks.append((np.packbits(read.masks), read.masks.shape))
                 self.items.append(item)
             else:
                 self.skipped.append(str(read))
-        self._content_hw = torch.tensor(contents, device=device).view(-1, 2)
+        if not self.items:
+            raise ValueError(f"none of the {len(items)} photos can be read; the first: {self.skipped[0]}")
+        self._content_hw = torch.tensor(contents, device=device)
 
     def in_order(self, indices: Iterator[list[int]]) -> Iterator[tuple[list[int], Tensor, Tensor, list[Tensor]]]:
         """Index lists -> (indices, canvases, contents, masks)."""
         for some in indices:
-            yield some, self._canvases[some], self._content_hw[some], [self._masks[i] for i in some]
+            masks = [np.unpackbits(bits, count=int(np.prod(shape))) for bits, shape in (self._masks[i] for i in some)]
+            shaped = [mask.reshape(self._masks[i][1]).astype(bool) for i, mask in zip(some, masks, strict=True)]
+            yield some, self._canvases[some], self._content_hw[some], [torch.from_numpy(mask) for mask in shaped]
 
 
 class ReadCanvases:
-    """Canvases decoded by threads some batches ahead: for data that memory does not hold.
+    """Canvases decoded by threads a batch ahead: for data that memory does not hold.
 
-    A damaged photo is replaced by the next one that can be read; which one follows from the data alone.
+    A damaged photo is named, and replaced by the next one that can be read; which one follows from the data alone.
     """
 
     def __init__(
-        self, items: Sequence[PhotoItem], canvas_size: int, device: torch.device, workers: int, with_masks: bool
+        self,
+        items: Sequence[PhotoItem],
+        canvas_size: int,
+        device: torch.device,
+        workers: int,
+        with_masks: bool,
+        on_skip: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.items = list(items)
         self.skipped: list[str] = []
         self._canvas_size, self._device, self._workers = canvas_size, device, workers
         self._most_masks = MOST_MASKS if with_masks else 0
+        self._on_skip = on_skip
 
     def in_order(self, indices: Iterator[list[int]]) -> Iterator[tuple[list[int], Tensor, Tensor, list[Tensor]]]:
         waiting: list[list[int]] = []
+        first_batch = next(indices, None)
+        if first_batch is None:
+            return
 
         def wanted() -> Iterator[PhotoItem]:
-            for some in indices:
+            for some in chain([first_batch], indices):
                 waiting.append(some)
                 yield from (self.items[i] for i in some)
 
-        canvases = read_ahead(wanted(), self._canvas_size, self._workers, self._most_masks)
+        ahead = 2 * len(first_batch)
+        canvases = read_ahead(wanted(), self._canvas_size, self._workers, ahead, self._most_masks)
         for first in canvases:
             some, read = waiting.pop(0), [first]
             read += [next(canvases) for _ in some[1:]]
@@ -115,9 +144,10 @@ class ReadCanvases:
                 return index, read
             if str(read) not in self.skipped:
                 self.skipped.append(str(read))
+                self._on_skip(str(read))
             index = (index + 1) % len(self.items)
-            (read,) = read_ahead([self.items[index]], self._canvas_size, 1, self._most_masks)
-        raise PhotoError(f"none of the {len(self.items)} photos can be read; the first: {self.skipped[0]}")
+            (read,) = read_ahead([self.items[index]], self._canvas_size, 1, 1, self._most_masks)
+        raise ValueError(f"none of the {len(self.items)} photos can be read; the first: {self.skipped[0]}")
 
 
 @dataclass(frozen=True)
@@ -160,10 +190,36 @@ class Batches:
             content_hw = frame.content_hw
         target = None
         if self.cache is not None and self.rows is not None:
+            self._check_same_photos(indices, content_hw)
             target = torch.stack([self.cache.read(self.rows[i]) for i in indices]).to(canvas.device).float()
         elif self.encode is not None:
             target = self.encode(shown)
         return Batch(positions, shown, content_hw, target, tuple(masks))
+
+    def _check_same_photos(self, indices: list[int], content_hw: Tensor) -> None:
+        """A photo of another shape than its embedding was made from is another photo."""
+        assert self.cache is not None
+        assert self.rows is not None
+        for i, (height, width) in zip(indices, content_hw.tolist(), strict=True):
+            if self.cache.content_hw(self.rows[i]) != (height, width):
+                raise CacheError(
+                    f"{self.canvases.items[i].name} has changed since {self.cache.folder} was made; make that again"
+                )
+
+
+def _check_memory(needed: int, device: torch.device) -> None:
+    free = None
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    elif device.type == "cpu":
+        with contextlib.suppress(OSError, StopIteration):  # Linux alone says it in a file
+            lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()  # what the page cache can give back
+            free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    if free is not None and needed > free:
+        raise ValueError(
+            f"the canvases take {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; "
+            "set data.in_memory=false, or take fewer photos (data.limit)"
+        )
 
 
 def _view_of_masks(masks: Tensor, frame: Frame, b: int) -> Tensor:

@@ -110,6 +110,7 @@ class EmbeddingCache:
         except (TypeError, ValueError) as error:
             raise CacheError(f"{path} is damaged ({error})") from None
         self._shards: dict[int, NDArray[np.float16]] = {}
+        self._records: NDArray[np.void] | None = None
 
     @classmethod
     def prepare(cls, folder: Path, manifest: Manifest, names: Sequence[str]) -> EmbeddingCache:
@@ -168,6 +169,10 @@ class EmbeddingCache:
             record["check"] = _check(record, row)
         self._write_at("index", rows, [record.tobytes() for record in records], _RECORD.itemsize)
 
+    def forget(self, row: int) -> None:
+        """Let a row count as missing."""
+        self._write_at("index", [row], [bytes(_RECORD.itemsize)], _RECORD.itemsize)
+
     def read(self, row: int) -> Tensor:
         """(256, S/16, S/16) float16, a copy."""
         shard, inside = divmod(row, ROWS_PER_SHARD)
@@ -191,6 +196,21 @@ class EmbeddingCache:
                 "run distill/teacher.py on the same data to complete it"
             )
         return [row_of[name] for name in names]
+
+    def skipped_names(self) -> set[str]:
+        """The photos that could not be read when the cache was made."""
+        return {self.names[row] for row in np.flatnonzero(self.records()["state"] == RowState.SKIPPED)}
+
+    def content_hw(self, row: int) -> tuple[int, int]:
+        """How much of its canvas the photo covered, height and width in pixels."""
+        record = self._known_records()[row]
+        return int(record["height"]), int(record["width"])
+
+    def _known_records(self) -> NDArray[np.void]:
+        """Read once: for readers of a cache that nobody writes."""
+        if self._records is None:
+            self._records = self.records()
+        return self._records
 
     def damaged_rows(self) -> Iterator[tuple[int, bool]]:
         """(row, whether its bytes are not those that were written), for every row that is done."""

@@ -60,15 +60,19 @@ def masks_on_grid(masks: Sequence[Mask], fit: CanvasFit) -> NDArray[np.bool_]:
     height, width = (max(1, round(length / LOGITS_STRIDE)) for length in fit.content_hw)
     grid = np.zeros((len(masks), side, side), dtype=bool)
     for row, mask in zip(grid, masks, strict=True):
-        share = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        # pycocotools' masks run down the columns in memory; seen transposed they are resized four times as fast
+        share = cv2.resize(mask.T.astype(np.float32), (height, width), interpolation=cv2.INTER_AREA).T
         row[:height, :width] = share >= 0.5
     return grid[grid.any((1, 2))]
 
 
 def read_ahead(
-    items: Iterable[PhotoItem], canvas_size: int, workers: int, most_masks: int = 0
+    items: Iterable[PhotoItem], canvas_size: int, workers: int, ahead: int, most_masks: int = 0
 ) -> Iterator[PhotoCanvas | PhotoError]:
-    """Canvases in the order of the items, decoded by threads some items ahead; a damaged photo comes as its error."""
+    """Canvases in the order of the items, decoded by threads at least ``ahead`` items before they are asked for.
+
+    A damaged photo comes as its error.
+    """
 
     def read(item: PhotoItem) -> PhotoCanvas | PhotoError:
         try:
@@ -80,7 +84,7 @@ def read_ahead(
     with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(read, item))
-            if len(waiting) > 2 * workers:
+            if len(waiting) > max(2 * workers, ahead):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

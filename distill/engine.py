@@ -7,6 +7,7 @@ Accelerate would do as well, but also wraps data loaders, of which there are non
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Literal
 
 import torch
@@ -32,7 +33,11 @@ def launch(recipe: Recipe, device: torch.device) -> Fabric:
         only_encoder = all(stage.train == ("encoder",) for stage in recipe.stages)
         backend = "nccl" if device.type == "cuda" else "gloo"
         # a batch of boxes leaves the tokens of points without a gradient
-        strategy = DDPStrategy(process_group_backend=backend, find_unused_parameters=not only_encoder)
+        strategy = DDPStrategy(
+            process_group_backend=backend,
+            find_unused_parameters=not only_encoder,
+            timeout=timedelta(hours=12),  # the others wait while the first validates
+        )
     fabric = Fabric(
         accelerator=device.type,
         devices=local if device.index is None else [device.index],

@@ -15,9 +15,9 @@ _SECONDS_BETWEEN_LINES = 30.0
 class Meter:
     """``with Meter("training", total) as meter: meter.advance(images, text)``; on stderr, of the first rank alone."""
 
-    def __init__(self, title: str, total: float, silent: bool = False) -> None:
+    def __init__(self, title: str, total: float, silent: bool = False, done: float = 0.0) -> None:
         self._title, self._total, self._silent = title, total, silent
-        self._done = self._images = 0.0
+        self._done, self._images, self._done_before = done, 0.0, done
         self._started = self._said = time.monotonic()
         console = Console(stderr=True)
         self._bar = Progress(
@@ -57,5 +57,6 @@ class Meter:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _time_left(self) -> str:
-        seconds = (time.monotonic() - self._started) / max(self._done, 1e-9) * (self._total - self._done)
+        done_here = max(self._done - self._done_before, 1e-9)
+        seconds = (time.monotonic() - self._started) / done_here * (self._total - self._done)
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min"

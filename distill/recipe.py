@@ -162,7 +162,7 @@ class Recipe(_Part):
     """The whole run: stages one after the other on the same student."""
 
     about: str = ""
-    seed: int = 0
+    seed: int = Field(0, ge=0, description="of everything random; another leg on the same photos wants another")
     canvas: int = CANVAS_SIZE
     student: Student = Student()
     teacher: Teacher = Teacher()
@@ -247,16 +247,20 @@ def _apply(content: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
     if not equals:
         raise RecipeError(f"--set takes key=value, got {change!r}")
+    try:
+        new = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(f"--set {change}: {text!r} is no YAML value") from None
     value: Any = content
     *parents, last = path.split(".")
     try:
         for key in parents:
             value = value[int(key)] if isinstance(value, list) else value.setdefault(key, {})
         if isinstance(value, list):
-            value[int(last)] = yaml.safe_load(text)
+            value[int(last)] = new
         else:
-            value[last] = yaml.safe_load(text)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, yaml.YAMLError):
+            value[last] = new
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise RecipeError(f"--set {change}: the recipe has no place called {path}") from None
 
 

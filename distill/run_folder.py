@@ -37,6 +37,7 @@ class Position:
         step: steps done in the stage; images: photos (or windows) seen in the whole run.
         seconds: of work in the stage.
         best: the best figure of merit so far.
+        variance: of the teacher's embedding, measured once: what its error is divided by; 0 before that.
     """
 
     stage: int = 0
@@ -44,6 +45,7 @@ class Position:
     images: int = 0
     seconds: float = 0.0
     best: float = float("-inf")
+    variance: float = 0.0
 
 
 class RunFolder:
@@ -64,7 +66,7 @@ class RunFolder:
         about = self.path / "run.json"
         if self.has_state:
             before = json.loads(about.read_text(encoding="utf-8"))["data"]
-            if before != dict(manifest):
+            if before != json.loads(json.dumps(dict(manifest))):
                 raise RecipeError(f"the photos have changed since {self.path} began; take another --out folder")
             return
         self.path.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ class RunFolder:
         path = self.path / f"{name}.safetensors"
         facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         provenance = {
-            "made_by": f"distill/train.py of repvit-sam {facts['repvit_sam']}, commit {facts['commit']}",
+            "made_by": f"distill/train.py of repvit-sam {repvit_sam.__version__}, commit {git_commit()}",
             "teacher": Path(self._recipe.teacher.checkpoint).name,
             "started_from": Path(self._recipe.student.start or "nothing").name,
             "data": json.dumps(facts["data"]),
@@ -110,8 +112,8 @@ class RunFolder:
         path = self.path / "figures.jsonl"
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
-    def save_suspect(self, batch: Mapping[str, Any]) -> Path:
-        path = self.path / "nonfinite_batch.pt"
+    def save_suspect(self, batch: Mapping[str, Any], rank: int) -> Path:
+        path = self.path / f"nonfinite_batch_{rank}.pt"
         with written_whole(path) as beside:
             torch.save(dict(batch), beside)
         return path

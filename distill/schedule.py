@@ -40,3 +40,18 @@ class Timetable:
             return step / self.steps
         assert self.seconds is not None
         return self.seconds_of_work / self.seconds
+
+
+class Timer:
+    """``now`` is true when so many seconds have passed since the last reset."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.reset()
+
+    @property
+    def now(self) -> bool:
+        return time.monotonic() - self._since >= self._seconds
+
+    def reset(self) -> None:
+        self._since = time.monotonic()

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Photos:
     """What a list of sources holds.
 
     Attributes:
-        torn: members that cannot be read (a cut-off tar, a damaged header), by name; they were left out.
+        torn: what was left out, by name: members of cut-off or damaged tars, photos that are annotated but not there.
     """
 
     items: tuple[PhotoItem, ...]
@@ -102,7 +102,8 @@ def find_photos(sources: Sequence[SourceWord]) -> Photos:
     for source in sources:
         found = _read_source(source)
         if not found.items:
-            raise ValueError(f"{source} holds no photo (looked for {', '.join(SUFFIXES)}, and for tars of them)")
+            why = f"; the first that cannot be read: {found.torn[0]}" if found.torn else ""
+            raise ValueError(f"{source} holds no photo (looked for {', '.join(SUFFIXES)}, and for tars of them){why}")
         items += found.items
         torn += found.torn
     seen: set[str] = set()
@@ -114,10 +115,12 @@ def find_photos(sources: Sequence[SourceWord]) -> Photos:
 
 
 def read_masks(item: PhotoItem, photo_hw: tuple[int, int], most: int | None = None) -> list[Mask]:
-    """The (H, W) masks annotated in a photo, crowds and empty ones left out; of more than ``most``, every n-th.
+    """The (H, W) masks annotated in a photo; of more than ``most``, every n-th.
+
+    Crowds are left out, and what holds no mask: an empty one, a box without a polygon, one of another size.
 
     Raises:
-        ValueError: annotations that cannot be read or are of another size than the photo.
+        ValueError: the photo's annotations as a whole cannot be read.
     """
     annotations = item.annotations
     if annotations is None:
@@ -127,15 +130,21 @@ def read_masks(item: PhotoItem, photo_hw: tuple[int, int], most: int | None = No
             annotations = tuple(json.loads(annotations.read())["annotations"])
         objects = [a for a in annotations if not a.get("iscrowd")]
         step = 1 if most is None else max(1, -(-len(objects) // most))
-        masks = [_decode(a["segmentation"], photo_hw) for a in objects[::step]]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the masks of {item.name} cannot be read ({type(error).__name__}: {error})") from None
-    if any(mask.shape != photo_hw for mask in masks):
-        raise ValueError(f"the masks of {item.name} are of another size than the photo")
-    return [mask for mask in masks if mask.any()]
+    masks = [_decode(annotation.get("segmentation"), photo_hw) for annotation in objects[::step]]
+    return [mask for mask in masks if mask is not None and mask.shape == photo_hw and mask.any()]
 
 
-def _decode(segmentation: Any, photo_hw: tuple[int, int]) -> Mask:
+def _decode(segmentation: Any, photo_hw: tuple[int, int]) -> Mask | None:
+    """None for what is no mask: exports of detection data have empty lists, null, or polygons of two points."""
+    try:
+        return _decode_whole(segmentation, photo_hw)
+    except Exception:  # pycocotools raises IndexError, TypeError, KeyError and bare Exception
+        return None
+
+
+def _decode_whole(segmentation: Any, photo_hw: tuple[int, int]) -> Mask:
     if isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list):
         rle = segmentation
     else:
@@ -150,7 +159,7 @@ def _read_source(source: SourceWord) -> Photos:
     if not isinstance(source, str):
         if set(source) != {"images", "annotations"}:
             raise ValueError(f"a source is a path, or has the two keys images and annotations, got {dict(source)}")
-        return Photos(tuple(_coco_items(Path(source["images"]), Path(source["annotations"]))))
+        return _read_coco(Path(source["images"]), Path(source["annotations"]))
     path = Path(source)
     if path.suffix == ".txt" and path.is_file():
         return _read_list(path)
@@ -159,7 +168,7 @@ def _read_source(source: SourceWord) -> Photos:
     if not path.is_dir():
         raise ValueError(f"{path} does not exist, or is none of: a folder, a .tar, a .txt list")
     if (path / "annotations.json").is_file() and (path / "images").is_dir():
-        return Photos(tuple(_coco_items(path / "images", path / "annotations.json", path.name)))
+        return _read_coco(path / "images", path / "annotations.json", path.name)
     tars = sorted(path.glob("*.tar"))
     if tars:
         return _joined(_read_tar(tar) for tar in tars)
@@ -183,7 +192,9 @@ def _joined(several: Iterable[Photos]) -> Photos:
     return Photos(tuple(i for part in parts for i in part.items), tuple(t for part in parts for t in part.torn))
 
 
-def _coco_items(images: Path, annotations: Path, name: str | None = None) -> Iterator[PhotoItem]:
+def _read_coco(images: Path, annotations: Path, name: str | None = None) -> Photos:
+    items: list[PhotoItem] = []
+    missing: list[str] = []
     if not images.is_dir() or not annotations.is_file():
         raise ValueError(f"expected photos in {images}/ and COCO annotations in {annotations}")
     try:
@@ -192,10 +203,14 @@ def _coco_items(images: Path, annotations: Path, name: str | None = None) -> Ite
         for image_id, image in sorted(coco.imgs.items()):
             found = tuple(coco.imgToAnns.get(image_id, ()))
             file = images / image["file_name"]
+            label = f"{name or images.name}/{image['file_name']}"
             if file.is_file():
-                yield PhotoItem(f"{name or images.name}/{image['file_name']}", Place(file), found)
+                items.append(PhotoItem(label, Place(file), found))
+            else:
+                missing.append(f"{label} (annotated, but not in {images})")
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise ValueError(f"{annotations} is not in COCO instances format ({error})") from None
+    return Photos(tuple(items), tuple(missing))
 
 
 def _read_tar(path: Path) -> Photos:
@@ -227,9 +242,13 @@ def _tar_members(path: Path) -> tuple[dict[str, Place], list[str]]:
                     torn.append(f"{path.name}/{member.name}")
                 else:
                     places[member.name.removeprefix("./")] = Place(path, member.offset_data, member.size)
-    except tarfile.ReadError as error:
+    except tarfile.ReadError:
         if not places:
-            raise ValueError(f"{path} is no tar archive ({error})") from None
-        if expected <= length:  # else the member that is cut off is named already
-            torn.append(f"{path.name} after byte {expected} ({error})")
+            torn.append(f"{path.name} (no tar archive, or cut off in its first member)")
+            return places, torn
+    with path.open("rb") as stream:
+        stream.seek(expected)
+        ends = stream.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)  # an archive closes with blocks of zeros
+    if not ends and expected <= length:  # else the member that is cut off is named already
+        torn.append(f"{path.name} after byte {expected}")
     return places, torn

@@ -20,6 +20,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from numpy.typing import NDArray
 
 from repvit_sam.canvas import CANVAS_SIZE
 from repvit_sam.console import errors_as_sentences
@@ -86,10 +87,11 @@ def write_embeddings(
     whoever computes it and whenever: the bytes do not depend on the number of ranks nor on being killed.
     """
     device = next(teacher.parameters()).device
-    todo = _missing_batches(cache, items, batch)[rank::world]
+    done_before = cache.records()["state"] == RowState.DONE
+    todo = _missing_batches(cache, items, batch, done_before, rank, world)
     meter = Meter(f"rank {rank}" if world > 1 else "teacher", max(1, len(todo)))
-    started, skipped = time.time(), 0
-    canvases = read_ahead([item for rows in todo for _, item in rows], teacher.canvas_size, workers)
+    started, done, skipped = time.time(), 0, 0
+    canvases = read_ahead([item for rows in todo for _, item in rows], teacher.canvas_size, workers, batch)
     with meter:
         for count, rows in enumerate(todo, start=1):
             read = [(row, next(canvases)) for row, _ in rows]
@@ -99,13 +101,15 @@ def write_embeddings(
                     meter.say(f"skipped: {error}")
                     cache.write([row], None, [(0, 0)])
                     skipped += 1
-            if good:
+            wanted = [place for place, (row, _) in enumerate(good) if not done_before[row]]
+            if wanted:
                 stacked = torch.stack([canvas.canvas for _, canvas in good]).to(device)
                 content_hw = torch.tensor([canvas.content_hw for _, canvas in good], device=device)
                 embeddings = encode(teacher, normalised(stacked, content_hw), cache.manifest.precision)
-                cache.write([row for row, _ in good], embeddings, [canvas.content_hw for _, canvas in good])
-            meter.advance(count, len(good))
-    done = sum(len(rows) for rows in todo) - skipped
+                chosen = [good[place] for place in wanted]
+                cache.write([row for row, _ in chosen], embeddings[wanted], [canvas.content_hw for _, canvas in chosen])
+            done += len(wanted)
+            meter.advance(count, len(wanted))
     typer.echo(f"{done} photos encoded, {skipped} skipped, in {time.time() - started:.0f} s: {cache.folder}", err=True)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**30
@@ -126,24 +130,36 @@ def verify_cache(cache: EmbeddingCache) -> None:
         for count, (row, is_damaged) in enumerate(cache.damaged_rows(), start=1):
             if is_damaged:
                 damaged.append(cache.names[row])
+                cache.forget(row)
             meter.advance(count, 1)
     missing = len(cache.names) - done - skipped
     typer.echo(f"{done} embeddings of {cache.manifest.teacher}, {skipped} skipped, {missing} missing")
     if damaged:
-        raise CacheError(f"{len(damaged)} embeddings are damaged (the first: {damaged[0]}); make the cache again")
+        raise CacheError(
+            f"{len(damaged)} embeddings are damaged (the first: {damaged[0]}) and now count as missing; "
+            "run distill/teacher.py on the same data to make them again"
+        )
 
 
 def _missing_batches(
-    cache: EmbeddingCache, items: Sequence[PhotoItem], batch: int
+    cache: EmbeddingCache,
+    items: Sequence[PhotoItem],
+    batch: int,
+    done: NDArray[np.bool_],
+    rank: int,
+    world: int,
 ) -> list[list[tuple[int, PhotoItem]]]:
-    """Batches of (row, photo), cut at fixed rows; those of which every row has its record are left out."""
+    """This rank's batches of (row, photo), dealt out by place, of which some row is not done.
+
+    By place, because ranks start at different times and see different rows done. Photos that could not be read are
+    tried again: a disk may have been away.
+    """
     item_of = {item.name: item for item in items}
-    missing = cache.records()["state"] == RowState.MISSING
-    starts = range(0, len(cache.names), batch)
+    starts = range(rank * batch, len(cache.names), world * batch)
     return [
         [(row, item_of[name]) for row, name in enumerate(cache.names[start : start + batch], start) if name in item_of]
         for start in starts
-        if np.any(missing[start : start + batch])
+        if not done[start : start + batch].all()
     ]
 
 

@@ -1,7 +1,7 @@
 """Train a student from a recipe; a run that was stopped goes on by the same command.
 
     python distill/train.py smoke --out RUN --set data.sources='[photos/]'
-    python distill/train.py m2_3_windows --out RUN --minutes 9 --start weights/so_far.safetensors
+    python distill/train.py m2_3_windows --out RUN --minutes 9 --start weights/so_far.safetensors --seed 2
     torchrun --nproc-per-node 8 distill/train.py paper --out RUN
 
 ``distill/recipes/`` has the recipes, docs/training.md the walk through them.
@@ -10,11 +10,9 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -31,26 +29,25 @@ from torch import Tensor
 from repvit_sam.canvas import EMBEDDING_STRIDE
 from repvit_sam.console import errors_as_sentences
 from repvit_sam.distill.batch_norm import frozen_batch_norms, synced_batch_norms
-from repvit_sam.distill.batches import Batch, Batches, KeptCanvases, ReadCanvases
-from repvit_sam.distill.cache import EmbeddingCache, Manifest
+from repvit_sam.distill.batches import Batch
 from repvit_sam.distill.canvases import valid_cells
 from repvit_sam.distill.engine import agreed, launch
 from repvit_sam.distill.journal import Journal
 from repvit_sam.distill.losses import embedding_error
+from repvit_sam.distill.material import Material
 from repvit_sam.distill.order import positions_of
 from repvit_sam.distill.progress import Meter
-from repvit_sam.distill.recipe import Augment, Data, Recipe, RecipeError, Stage, find_recipe, read_recipe, with_minutes
+from repvit_sam.distill.recipe import Recipe, RecipeError, Stage, find_recipe, read_recipe, with_minutes
 from repvit_sam.distill.run_folder import Position, RunFolder
-from repvit_sam.distill.schedule import Timetable, learning_rate_at
-from repvit_sam.distill.sources import PhotoItem, Photos, find_photos
+from repvit_sam.distill.schedule import Timer, Timetable, learning_rate_at
+from repvit_sam.distill.sources import PhotoItem
 from repvit_sam.distill.stages import build_stage
 from repvit_sam.distill.student import build_student, copy_weights, parameter_groups, set_trained
-from repvit_sam.distill.teachers import encode, load_teacher
+from repvit_sam.distill.teachers import load_teacher
 from repvit_sam.distill.validation import Validation
 from repvit_sam.model import pick_device
 
 _SECONDS_BETWEEN_ENTRIES = 10.0
-_PHOTOS_FOR_VARIANCE = 32
 
 
 class Trainer:
@@ -59,8 +56,11 @@ class Trainer:
     def __init__(self, recipe: Recipe, run: RunFolder, fabric: Fabric) -> None:
         self.recipe, self.run, self.fabric = recipe, run, fabric
         self.first = fabric.is_global_zero
+        for number, stage in enumerate(recipe.stages, start=1):
+            _check_share(stage, number, fabric.world_size)
         torch.manual_seed(recipe.seed)
         self.teacher = load_teacher(recipe.teacher.checkpoint, recipe.canvas, fabric.device)
+        self.material = Material(recipe, self.teacher, fabric.device, self.first)
         self.student = build_student(recipe.student, self.teacher, recipe.canvas).to(fabric.device)
         if recipe.engine.precision == "fp64":
             self.student.double()
@@ -74,16 +74,16 @@ class Trainer:
         self.position = Position()
         self._optimiser_state: dict[str, object] | None = None
         self._stop_signal = 0
-        self._variance = 0.0
-        self._kept: tuple[list[str], KeptCanvases | ReadCanvases] | None = None
 
     def train(self) -> None:
         """All stages that are still to be done."""
-        self.photos = self._find(self.recipe.data)
         if self.first:
-            self.run.begin(self.photos.manifest())
+            self.run.begin(self.material.manifest())
         self.fabric.barrier()
-        if self.run.has_state:
+        with_state, without = agreed(self.fabric, [self.run.has_state, not self.run.has_state])
+        if with_state and without:
+            raise RecipeError(f"{self.run.path} has a state on some machines only; --out must be one shared folder")
+        if with_state:
             self._restore()
         validation = self._validation()
         self.journal = Journal(self.run.path / "tensorboard", silent=not self.first)
@@ -97,148 +97,86 @@ class Trainer:
 
     def _run_stage(self, stage: Stage, validation: Validation | None) -> None:
         number, seed = self.position.stage, 1000 * self.recipe.seed + self.position.stage
-        batches, held_out = self._batches(stage, seed)
-        set_trained(self.student, stage.train)
-        self.student.train()
-        if stage.freeze_batchnorm:
-            frozen_batch_norms(self.student)
+        batches, held_out = self.material.batches(number, seed)
+        if not self.position.variance and stage.kind != "masks":
+            self.position.variance = self.material.variance_of_targets(batches)
         module, optimiser = self._set_up(stage, seed)
         timetable = self._timetable(stage, len(batches.canvases.items))
         stream = batches.of(self._positions(stage))
-        clock = _Clock(self.recipe)
+        save_due = Timer(self.recipe.engine.save_every_minutes * 60)
+        validate_due = Timer(self.recipe.validation.every_minutes * 60)
+        enter_due = Timer(_SECONDS_BETWEEN_ENTRIES)
         progress = timetable.progress(self.position.step)
-        with Meter(f"stage {number + 1}, {stage.kind}", 1.0, silent=not self.first) as meter:
+        title = f"stage {number + 1}, {stage.kind}"
+        with Meter(title, 1.0, silent=not self.first, done=progress) as meter:
             while progress < 1:
-                rate = learning_rate_at(progress, stage.learning_rate, stage.final_rate, stage.warmup)
+                self.position.step += 1
+                now = timetable.progress(self.position.step)
+                rate = learning_rate_at(now, stage.learning_rate, stage.final_rate, stage.warmup)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 torch.manual_seed(hash((seed, self.position.step, self.fabric.global_rank)) % 2**63)
                 losses, batch = self._forward_and_backward(module, stream, stage)
+                norm = self.fabric.clip_gradients(module, optimiser, max_norm=stage.clip, error_if_nonfinite=False)
+                assert norm is not None
                 broken, stop, save, validate, progress = agreed(
                     self.fabric,
                     [
-                        not torch.isfinite(losses["loss"]),
+                        not (torch.isfinite(losses["loss"]) and torch.isfinite(norm)),
                         self._stop_signal,
-                        clock.save.due,
-                        clock.validate.due,
-                        timetable.progress(self.position.step + 1),
+                        save_due.now,
+                        validate_due.now,
+                        timetable.progress(self.position.step),
                     ],
                 )
                 if broken:
-                    self._refuse(batch, losses)
-                self.fabric.clip_gradients(module, optimiser, max_norm=stage.clip)
+                    self._refuse(batch, losses, norm)
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
-                self.position.step += 1
                 self.ema.update(self.student, self.position.step)
-                images = _images_a_step(stage)
-                self.position.images += images
+                self.position.images += _images_a_step(stage)
                 self.position.seconds = timetable.seconds_of_work
                 self.journal.note({name: float(value) for name, value in losses.items()})
-                meter.advance(progress, images, f"loss {float(losses['loss']):.3f}")
-                if clock.enter.due:
-                    self.journal.enter(
-                        self.position.images, {"rate": rate, "images_per_second": meter.images_per_second}
-                    )
-                    clock.enter.reset()
+                meter.advance(progress, _images_a_step(stage), f"loss {float(losses['loss']):.3f}")
+                if enter_due.now:
+                    speed = {"rate": rate, "images_per_second": meter.images_per_second}
+                    self.journal.enter(self.position.images, speed)
+                    enter_due.reset()
                 if save or stop:
                     self._save(optimiser)
-                    clock.save.reset()
+                    save_due.reset()
                 if stop:
                     self._leave(int(stop))
                 if validate and progress < 1:
-                    self._validate(stage, validation, batches, held_out, meter)
-                    clock.validate.reset()
-            self._validate(stage, validation, batches, held_out, meter)
+                    self._validate(stage, validation, held_out, meter)
+                    validate_due.reset()
+            self._validate(stage, validation, held_out, meter)
 
     def _forward_and_backward(
         self, module: _FabricModule, stream: Iterator[Batch], stage: Stage
     ) -> tuple[dict[str, Tensor], Batch]:
-        """Gradients of one step, in parts; the mean of each loss over the parts, and the last part."""
+        """Gradients of one step, in parts; the mean of each loss over the parts, and the part to suspect if any."""
         sums: dict[str, Tensor] = {}
+        suspect: Batch | None = None
         for part in range(stage.accumulate):
             batch = next(stream)
             with self.fabric.no_backward_sync(module, enabled=part + 1 < stage.accumulate):
                 losses = module(batch)
                 self.fabric.backward(losses["loss"] / stage.accumulate)
+            if suspect is None and not torch.isfinite(losses["loss"]):
+                suspect = batch
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value.detach() / stage.accumulate
-        return sums, batch
+        return sums, suspect or batch
 
     # --- setting up ----------------------------------------------------------------------------------------------
 
-    def _find(self, data: Data) -> Photos:
-        photos = find_photos(data.sources).limited(data.limit)
-        if self.first:
-            for name in photos.torn:
-                typer.echo(f"torn, left out: {name}", err=True)
-        return photos
-
-    def _batches(self, stage: Stage, seed: int) -> tuple[Batches, list[PhotoItem]]:
-        """What the stage trains on, and the photos held out."""
-        data = stage.data or self.recipe.data
-        items = list((self._find(stage.data) if stage.data else self.photos).items)
-        if stage.kind == "masks":
-            items = [item for item in items if item.annotations]
-        held = min(data.hold_out, len(items) // 4)
-        held_out = items[:: len(items) // held][:held] if held else []
-        names = {item.name for item in held_out}
-        items = [item for item in items if item.name not in names]
-        if not items:
-            raise RecipeError(f"stage {self.position.stage + 1} ({stage.kind}) has no photos to train on")
-        self._check_share(stage)
-        batches = Batches(self._canvases(items, data), seed, stage.augment)
-        if stage.kind != "masks":
-            batches = self._with_targets(batches)
-            self._variance = self._variance or self._measure_variance(batches)
-        return batches, held_out
-
-    def _canvases(self, items: list[PhotoItem], data: Data) -> KeptCanvases | ReadCanvases:
-        """Those of the stage before, where it had the same photos."""
-        names = [item.name for item in items]
-        if self._kept and self._kept[0] == names:
-            return self._kept[1]
-        self._kept = None  # frees the memory before the next are read
-        with_masks = any(stage.kind != "encoder" for stage in self.recipe.stages)
-        size, device = self.recipe.canvas, self.fabric.device
-        canvases: KeptCanvases | ReadCanvases
-        if data.in_memory:
-            with Meter("reading photos", len(items), silent=not self.first) as meter:
-                done = count(1)
-                canvases = KeptCanvases(
-                    items, size, device, data.workers, with_masks, on_photo=lambda: meter.advance(next(done), 1)
-                )
-        else:
-            canvases = ReadCanvases(items, size, device, data.workers, with_masks)
-        if self.first and canvases.skipped:
-            typer.echo(f"{len(canvases.skipped)} photos skipped; the first: {canvases.skipped[0]}", err=True)
-        self._kept = names, canvases
-        return canvases
-
-    def _with_targets(self, batches: Batches) -> Batches:
-        """The same, with the teacher's embeddings: from the cache, or made on the spot."""
-        teacher = self.recipe.teacher
-        if teacher.cache is None:
-            online = partial(encode, self.teacher, precision=teacher.precision)
-            return Batches(batches.canvases, batches.seed, batches.augment, encode=online)
-        cache = EmbeddingCache(teacher.cache)
-        cache.manifest.check_same(Manifest.of(self.teacher, teacher.checkpoint, ""), teacher.cache)
-        rows = cache.rows_of([item.name for item in batches.canvases.items])
-        return Batches(batches.canvases, batches.seed, batches.augment, cache, rows)
-
-    def _measure_variance(self, batches: Batches) -> float:
-        """Of the teacher's embedding over the photos, about each channel's mean: what losses are divided by."""
-        some = range(min(_PHOTOS_FOR_VARIANCE, len(batches.canvases.items)))
-        plain = Batches(batches.canvases, batches.seed, Augment(), batches.cache, batches.rows, batches.encode)
-        cells = []
-        for batch in plain.of([position] for position in some):
-            assert batch.target is not None
-            valid = valid_cells(batch.content_hw, self.recipe.canvas)[0, 0]
-            cells.append(batch.target[0][:, valid])  # (256, cells)
-        return float(torch.cat(cells, dim=1).var(dim=1, correction=0).mean())
-
     def _set_up(self, stage: Stage, seed: int) -> tuple[_FabricModule, torch.optim.Optimizer]:
-        losses = build_stage(stage, self.student, self.teacher, self._variance or 1.0, seed)
+        set_trained(self.student, stage.train)
+        self.student.train()
+        if stage.freeze_batchnorm:
+            frozen_batch_norms(self.student)
+        losses = build_stage(stage, self.student, self.teacher, self.position.variance or 1.0, seed)
         fused = self.fabric.device.type == "cuda"
         groups = parameter_groups(self.student, stage.weight_decay)
         optimiser = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=stage.betas, fused=fused)
@@ -257,16 +195,8 @@ class Trainer:
 
     def _positions(self, stage: Stage) -> Iterator[list[int]]:
         rank, world = self.fabric.global_rank, self.fabric.world_size
-        for step in count(self.position.step):
-            yield from positions_of(step, stage.batch, stage.accumulate, rank, world)
-
-    def _check_share(self, stage: Stage) -> None:
-        parts = stage.accumulate * self.fabric.world_size
-        if stage.batch % parts:
-            raise RecipeError(
-                f"stage {self.position.stage + 1}: batch {stage.batch} cannot be dealt out to {self.fabric.world_size} "
-                f"ranks in {stage.accumulate} parts each; take a multiple of {parts}"
-            )
+        steps = count(self.position.step)  # taken now, not when the first batch is asked for
+        return chain.from_iterable(positions_of(step, stage.batch, stage.accumulate, rank, world) for step in steps)
 
     def _validation(self) -> Validation | None:
         settings = self.recipe.validation
@@ -280,21 +210,14 @@ class Trainer:
 
     # --- measuring, saving, leaving ------------------------------------------------------------------------------
 
-    def _validate(
-        self,
-        stage: Stage,
-        validation: Validation | None,
-        batches: Batches,
-        held_out: list[PhotoItem],
-        meter: Meter,
-    ) -> None:
+    def _validate(self, stage: Stage, validation: Validation | None, held_out: list[PhotoItem], meter: Meter) -> None:
         """Figures of the averaged weights; the best so far are kept. The other ranks wait."""
         if self.first:
             name = f"{self.position.stage + 1} {stage.kind}"
             losses = self.journal.enter(self.position.images, {})
-            figures: dict[str, float] = {"loss": losses.get("loss", float("nan"))}
+            figures: dict[str, float] = {"loss": losses["loss"]}
             if held_out and stage.kind != "masks":
-                figures["held_out"] = self._held_out_error(held_out, batches)
+                figures["held_out"] = self._held_out_error(held_out)
             if validation:
                 scores, pictures = validation.score(self.ema.module)
                 figures |= scores
@@ -302,29 +225,29 @@ class Trainer:
             self.journal.enter(self.position.images, {f"validation/{key}": value for key, value in figures.items()})
             self.run.log_figures({"stage": name, "images": self.position.images, **figures})
             self.run.save_weights("last", self.ema.module, self.position, figures)
-            if _merit(figures) >= self.position.best:
-                self.position.best = _merit(figures)
+            if _merit(figures, stage) >= self.position.best:
+                self.position.best = _merit(figures, stage)
                 self.run.save_weights("best", self.ema.module, self.position, figures)
             meter.say(f"stage {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in figures.items()))
         self.fabric.barrier()
 
     @torch.no_grad()
-    def _held_out_error(self, held_out: list[PhotoItem], batches: Batches) -> float:
-        canvases = ReadCanvases(held_out, self.recipe.canvas, self.fabric.device, 2, with_masks=False)
-        whole = self._with_targets(Batches(canvases, 0, Augment()))
+    def _held_out_error(self, held_out: list[PhotoItem]) -> float:
         errors = []
-        for batch in whole.of([position] for position in range(len(held_out))):
+        dtype = next(self.ema.module.parameters()).dtype
+        for batch in self.material.whole(held_out).of([position] for position in range(len(held_out))):
             assert batch.target is not None
-            dtype = next(self.ema.module.parameters()).dtype
             predicted = self.ema.module.image_encoder(batch.canvas.to(dtype))
             valid = valid_cells(batch.content_hw, predicted.shape[-1] * EMBEDDING_STRIDE).float()
             errors.append(float(embedding_error(predicted, batch.target, valid)))
-        return sum(errors) / len(errors) / self._variance
+        return sum(errors) / len(errors) / self.position.variance
 
     def _end_stage(self) -> None:
-        """The next stage goes on from the averaged weights, with a fresh optimiser."""
+        """The next stage goes on from the averaged weights, with a fresh optimiser and its own measure of the best."""
         copy_weights(self.ema.module, self.student)
         self.position.stage, self.position.step, self.position.seconds = self.position.stage + 1, 0, 0.0
+        if not self.recipe.validation.folder:
+            self.position.best = float("-inf")
         self._save(None)
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
@@ -346,16 +269,19 @@ class Trainer:
             else:
                 typer.echo(f"going on in stage {self.position.stage + 1} at step {self.position.step}", err=True)
 
-    def _refuse(self, batch: Batch, losses: dict[str, Tensor]) -> None:
+    def _refuse(self, batch: Batch, losses: dict[str, Tensor], norm: Tensor) -> None:
         """Stop before the optimiser moves, with what caused it on disk."""
         if not torch.isfinite(losses["loss"]):
-            path = self.run.save_suspect(batch._asdict())
-            raise FloatingPointError(
-                f"the loss is {float(losses['loss'])} at step {self.position.step} of stage {self.position.stage + 1}; "
-                f"the batch is in {path}. The weights are those of the last save; a lower learning_rate, a longer "
-                "warmup or fp32 usually helps"
-            )
-        raise FloatingPointError("the loss of another rank is not finite; its message says where the batch is")
+            what = f"the loss is {float(losses['loss'])}"
+        elif not torch.isfinite(norm):
+            what = f"the loss is {float(losses['loss']):.3g}, but its gradient's norm is {float(norm)}"
+        else:
+            raise FloatingPointError("the loss of another rank is not finite; its message says where the batch is")
+        path = self.run.save_suspect(batch._asdict(), self.fabric.global_rank)
+        raise FloatingPointError(
+            f"{what} at step {self.position.step} of stage {self.position.stage + 1}; the batch is in {path}. "
+            "The weights are those of the last save; a lower learning_rate, a longer warmup or fp32 usually helps"
+        )
 
     def _leave(self, number: int) -> None:
         self.journal.close()
@@ -366,10 +292,14 @@ class Trainer:
 
     @contextmanager
     def _signals_noted(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C are obeyed at the end of a step."""
+        """SIGTERM and Ctrl-C are obeyed at the end of a step; a second Ctrl-C at once."""
 
         def note(number: int, _: FrameType | None) -> None:
+            if number == signal.SIGINT and self._stop_signal:
+                raise KeyboardInterrupt
             self._stop_signal = number
+            if self.first:
+                typer.echo("stopping after this step; Ctrl-C again stops at once, without saving", err=True)
 
         before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -379,28 +309,13 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-class _Timer:
-    """Due when so many seconds have passed since the last reset."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.reset()
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() - self._since >= self._seconds
-
-    def reset(self) -> None:
-        self._since = time.monotonic()
-
-
-class _Clock:
-    """What happens now and then."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.save = _Timer(recipe.engine.save_every_minutes * 60)
-        self.validate = _Timer(recipe.validation.every_minutes * 60)
-        self.enter = _Timer(_SECONDS_BETWEEN_ENTRIES)
+def _check_share(stage: Stage, number: int, world: int) -> None:
+    parts = stage.accumulate * world
+    if stage.batch % parts:
+        raise RecipeError(
+            f"stage {number}: batch {stage.batch} cannot be dealt out to {world} ranks in {stage.accumulate} parts "
+            f"each; take a multiple of {parts}"
+        )
 
 
 def _images_a_step(stage: Stage) -> int:
@@ -408,11 +323,11 @@ def _images_a_step(stage: Stage) -> int:
     return stage.batch * (stage.windows if stage.kind == "encoder" and stage.window else 1)
 
 
-def _merit(figures: dict[str, float]) -> float:
-    """What "best" means: box and point mIoU; without true masks, the error on photos held out; else the last."""
+def _merit(figures: dict[str, float], stage: Stage) -> float:
+    """What "best" means: box and point mIoU; without true masks, an embedding's error on photos held out; else last."""
     if "box" in figures:
         return figures["box"] + figures["point"]
-    return -figures["held_out"] if "held_out" in figures else float("inf")
+    return -figures["held_out"] if stage.kind == "encoder" and "held_out" in figures else float("inf")
 
 
 def train(recipe: Recipe, run: Path, device: str = "auto") -> RunFolder:
@@ -431,8 +346,8 @@ def train(recipe: Recipe, run: Path, device: str = "auto") -> RunFolder:
 def print_figures(run: RunFolder) -> None:
     """A table: the teacher, then every validation."""
     lines = run.figures()
-    columns = [key for key in ("loss", "held_out", "box", "point", "agreement_box", "agreement_point")
-               if any(key in line for line in lines)]  # fmt: skip
+    names = ("loss", "held_out", "box", "point", "agreement_box", "agreement_point")
+    columns = [name for name in names if any(name in line for line in lines)]
     table = Table()
     table.add_column("stage")
     table.add_column("images", justify="right")
@@ -441,8 +356,8 @@ def print_figures(run: RunFolder) -> None:
     for line in lines:
         values = (f"{line[column]:.3f}" if column in line else "-" for column in columns)
         table.add_row(line["stage"], str(line["images"]), *values)
-    # a file or pipe has no width of its own; a table cut to 80 columns is no record
     console = Console()
+    # a file or pipe has no width of its own; a table cut to 80 columns is no record
     (console if console.is_terminal else Console(width=120)).print(table)
 
 
@@ -453,15 +368,13 @@ def main(
     start: Annotated[str | None, typer.Option(help="checkpoint to go on from (student.start)")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.01, help="of all stages together, by the clock")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only the first N photos (data.limit)")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="another for each leg (seed)")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "auto",
 ) -> None:
     """Train a student from a recipe."""
     with errors_as_sentences():
-        changes = [
-            *(set_ or ()),
-            *([f"student.start={start}"] if start else ()),
-            *([f"data.limit={limit}"] if limit else ()),
-        ]
+        given = {"student.start": start, "data.limit": limit, "seed": seed}
+        changes = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
         chosen = read_recipe(find_recipe(recipe), changes)
         if minutes:
             chosen = with_minutes(chosen, minutes)

@@ -41,16 +41,15 @@ class Validation:
     def teach(self, teacher: SamModel) -> dict[str, float]:
         """Keep the teacher's masks, and score them against the truth."""
         predictor = SamPredictor(teacher)
-        truths: list[Mask] = []
-        answers: list[Mask] = []
+        ious: list[float] = []
         for labelled in self._labelled():
             masks = answer_prompts(predictor, labelled)
             self._teacher.append([(np.packbits(mask), mask.shape) for mask in masks])
-            truths += [instance.mask for instance in labelled.instances] * 2
-            answers += masks
-        if not truths:
+            truths = [instance.mask for instance in labelled.instances] * 2
+            ious += [iou(truth, mask) for truth, mask in zip(truths, masks, strict=True)]
+        if not ious:
             raise ValueError(f"{self.folder} has no instance of {self.min_area:g} pixels or more to validate on")
-        return _means(self._counts(), [iou(t, a) for t, a in zip(truths, answers, strict=True)])
+        return _means(self._counts(), ious)
 
     def score(self, student: SamModel) -> tuple[dict[str, float], list[Photo]]:
         """box, point, agreement_box, agreement_point; and pictures, the student's masks left, the teacher's right."""

@@ -15,6 +15,7 @@ from repvit_sam.distill.decoding import (
     CanvasPrompts,
     boxes_of,
     decode_all_tokens,
+    no_loss,
     noised,
     point_in,
     value_at,
@@ -31,6 +32,8 @@ from repvit_sam.distill.losses import (
 from repvit_sam.distill.order import chance_at
 from repvit_sam.distill.recipe import MasksStage
 from repvit_sam.model import SamModel
+
+_ROUNDS_WITH_SILENCE = 5
 
 
 class MaskLosses(nn.Module):
@@ -55,7 +58,7 @@ class MaskLosses(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The loss; the mean IoU after the last and after the first round."""
         if not len(masks):  # a photo whose masks all lie outside the view
-            return embedding.sum() * 0, embedding.new_ones(()), embedding.new_ones(())
+            return no_loss(self.student), embedding.new_ones(()), embedding.new_ones(())
         canvas_size = embedding.shape[-1] * EMBEDDING_STRIDE
         valid = inside(content_hw, canvas_size // LOGITS_STRIDE, LOGITS_STRIDE)[0, 0]
         chance = chance_at(position, self._seed + 3)
@@ -67,8 +70,10 @@ class MaskLosses(nn.Module):
             prompts = CanvasPrompts().with_points(points, torch.ones(len(points), device=points.device).int())
         else:
             prompts = CanvasPrompts(boxes=noised(boxes_of(truth), canvas_size, draws))
-        # two rounds bring no new point, so that the model learns to use its own logits: one at random, and the last
-        silent = {int(chance.integers(1, max(2, self._stage.rounds - 1))), self._stage.rounds - 1}
+        # SAM's eleven rounds have two without a new point, so that the model learns to use its own logits: one at
+        # random and the last; a few rounds are needed for the corrections themselves
+        last = self._stage.rounds - 1
+        silent = {int(chance.integers(1, last)), last} if last >= _ROUNDS_WITH_SILENCE else set()
         total, ious = embedding.new_zeros(()), []
         for round_ in range(self._stage.rounds):
             logits, iou_predictions = decode_all_tokens(self.student, embedding, prompts)
@@ -77,6 +82,8 @@ class MaskLosses(nn.Module):
             )
             total = total + loss
             ious.append(iou)
+            if round_ == last:
+                break
             prompts = replace(prompts, mask_input=chosen[:, None].detach())
             if round_ + 1 not in silent:
                 points, wrong = point_in(((chosen > 0) != truth) & valid, draws)

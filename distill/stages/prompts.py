@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
 from repvit_sam.distill.batches import Batch
 from repvit_sam.distill.canvases import inside, valid_cells
-from repvit_sam.distill.decoding import SINGLE_TOKEN, CanvasPrompts, boxes_of, decode_all_tokens, point_in, value_at
+from repvit_sam.distill.decoding import (
+    SINGLE_TOKEN,
+    CanvasPrompts,
+    boxes_of,
+    decode_all_tokens,
+    no_loss,
+    point_in,
+    value_at,
+)
 from repvit_sam.distill.losses import (
     BCE_WEIGHT,
     DISTILLED_DICE_WEIGHT,
@@ -69,7 +77,7 @@ class PromptLosses(nn.Module):
         draws = torch.Generator().manual_seed(int(chance.integers(2**62)))
         prompts = self._first_prompts(teacher, target, valid, annotated, bool(chance.random() < 0.5), draws)
         if prompts is None:  # nothing to prompt for: a blank photo
-            return embedding.sum() * 0, embedding.new_ones(())
+            return no_loss(self.student), embedding.new_ones(())
         total, agreement = embedding.new_zeros(()), embedding.new_zeros(())
         for round_ in range(self._stage.rounds):
             with torch.no_grad():

@@ -130,13 +130,32 @@ def test_new_photos_go_behind_the_old_ones(tmp_path, teacher, items):
     assert len(both.records()) == 7
 
 
-def test_a_photo_that_cannot_be_read_is_skipped_once_and_for_all(tmp_path, teacher, items, capsys):
+def test_a_photo_that_cannot_be_read_is_skipped_and_tried_again_the_next_time(tmp_path, teacher, items, capsys):
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
     some = [items[0], PhotoItem("bad", Place(tmp_path / "bad.jpg")), items[1]]
     cache = prepared(tmp_path / "c", teacher, some)
     teacher_script.write_embeddings(cache, teacher, some, batch=3)
     assert cache.records()["state"].tolist() == [RowState.DONE, RowState.SKIPPED, RowState.DONE]
+    assert cache.skipped_names() == {"bad"}
     assert "2 photos encoded, 1 skipped" in capsys.readouterr().err
+    before = contents(tmp_path / "c")
+    (tmp_path / "bad.jpg").write_bytes(items[2].place.read())
+    teacher_script.write_embeddings(cache, teacher, some, batch=3)
+    assert "1 photos encoded, 0 skipped" in capsys.readouterr().err
+    size = cache.manifest.row_bytes
+    assert contents(tmp_path / "c")["shard-00000.fp16"][:size] == before["shard-00000.fp16"][:size]
+
+
+def test_ranks_that_start_at_different_times_leave_no_row_out(tmp_path, teacher, items):
+    folder = tmp_path / "late"
+    first = prepared(folder, teacher, items)
+    done = first.records()["state"] == RowState.DONE
+    early = teacher_script._missing_batches(first, items, 1, done, rank=0, world=2)
+    first.write([early[0][0][0]], torch.zeros(1, *first.manifest.shape), [(1, 1)])
+    done = first.records()["state"] == RowState.DONE
+    late = teacher_script._missing_batches(first, items, 1, done, rank=1, world=2)
+    rows = [row for batches in (early, late) for batch in batches for row, _ in batch]
+    assert sorted(rows) == list(range(7))
 
 
 def command(*words):
@@ -155,6 +174,7 @@ def test_verifying_finds_a_changed_byte(tmp_path, teacher, items):
     result = command("--cache", cache.folder, "--verify")
     assert result.exit_code == 1
     assert "1 embeddings are damaged" in result.stderr
+    assert "0 embeddings of vit_t, 0 skipped, 7 missing" in command("--cache", cache.folder, "--verify").stdout
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_damaged_photo_comes_as_an_error_in_its_place(tmp_path, photos_folder)
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
     good = find_photos([str(photos_folder)]).items[:5]
     items = [*good[:2], PhotoItem("bad", Place(tmp_path / "bad.jpg")), *good[2:]]
-    read = list(read_ahead(items, 128, workers=1))
+    read = list(read_ahead(items, 128, workers=1, ahead=2))
     assert [isinstance(canvas, PhotoError) for canvas in read] == [False, False, True, False, False, False]
     assert "bad" in str(read[2])
 

@@ -58,8 +58,8 @@ def test_cached_embeddings_and_changed_photos_do_not_go_together():
 
 
 def test_minutes_are_shared_in_proportion():
-    recipe = with_minutes(read_recipe(find_recipe("smoke")), 9)
-    assert [stage.minutes for stage in recipe.stages] == [6, 3]
+    recipe = with_minutes(read_recipe(find_recipe("smoke")), 7)
+    assert [stage.minutes for stage in recipe.stages] == [4.5, 2.5]
     stepped = read_recipe(find_recipe("smoke"), ["stages.0.minutes=null", "stages.0.steps=5"])
     with pytest.raises(RecipeError, match="all given in minutes"):
         with_minutes(stepped, 9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from repvit_sam.distill.sources import find_photos, read_masks
+from repvit_sam.distill.sources import PhotoItem, Place, find_photos, read_masks
 from repvit_sam.photo import read_photo
 
 
@@ -71,6 +71,25 @@ def test_a_damaged_header_costs_its_member_alone(sa1b_tar):
     photos = find_photos([str(sa1b_tar)])
     assert [item.name[-8:] for item in photos.items] == ["sa_0.jpg", "sa_2.jpg"]
     assert len(photos.torn) == 1
+
+
+def test_a_tar_cut_between_members_or_empty_is_named_and_the_others_are_read(tmp_path, sa1b_tar):
+    with tarfile.open(sa1b_tar) as tar:
+        second = tar.getmember("./sa_1.jpg")
+    cut = sa1b_tar.read_bytes()[: second.offset]
+    sa1b_tar.write_bytes(cut)
+    (tmp_path / "sa_000021.tar").write_bytes(b"")
+    photos = find_photos([str(tmp_path)])
+    assert len(photos.items) == 1
+    assert photos.torn[0] == f"sa_000020.tar after byte {len(cut)}"
+    assert "sa_000021.tar (no tar archive" in photos.torn[1]
+
+
+@pytest.mark.parametrize("nothing", [[], [[]], None, [[1, 2]], [[1, 2, 3, 4]], {"size": [5, 5]}, "x"])
+def test_an_annotation_without_a_mask_costs_itself_alone(nothing, tmp_path):
+    square = {"segmentation": [[10, 10, 60, 10, 60, 60, 10, 60]]}
+    item = PhotoItem("a", Place(tmp_path), ({"segmentation": nothing}, square, {}))
+    assert len(read_masks(item, (100, 100))) == 1
 
 
 def test_coco_annotations_become_masks_without_crowds(tmp_path, formula_photo):

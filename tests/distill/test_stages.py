@@ -137,8 +137,11 @@ def test_a_blank_photo_costs_nothing(tmp_path, teacher):
     for number in range(2):
         Image.new("RGB", (80, 60), "white").save(tmp_path / "blank" / f"{number}.png")
     stage = MasksStage(kind="masks", steps=1, batch=2)
-    learning = gradient_of(stage, tmp_path / "blank", teacher, ["image_encoder"])
-    assert learning == {"image_encoder": True}
+    learning = gradient_of(stage, tmp_path / "blank", teacher, ["image_encoder", "mask_decoder"])
+    assert learning == {"image_encoder": True, "mask_decoder": False}
+    decoder_alone = MasksStage(kind="masks", steps=1, batch=2, train=("decoder",))
+    learning = gradient_of(decoder_alone, tmp_path / "blank", teacher, ["image_encoder", "mask_decoder"])
+    assert learning == {"image_encoder": False, "mask_decoder": True}
 
 
 def test_the_same_position_makes_the_same_prompts(photos_folder, teacher):
