@@ -44,7 +44,7 @@ class Meter:
         """``done`` of the total is behind us, counted from the beginning; ``images`` more have been worked on."""
         self._images += images
         self._done = done
-        words = f"{self.images_per_second:.1f} img/s, {self._time_left()} left{', ' + text if text else ''}"
+        words = f"{self.images_per_second:.3g} img/s, {self._time_left()} left{', ' + text if text else ''}"
         self._bar.update(self._task, completed=done, text=words)
         now = time.monotonic()
         if self._bar.disable and not self._silent and now - self._said > _SECONDS_BETWEEN_LINES:

@@ -69,6 +69,7 @@ def test_links_lead_somewhere(name):
         ("one_click.py", [PHOTOS / "coffee.jpg", 300, 200, "result.png"]),
         ("detector_boxes.py", [PHOTOS / "coffee.jpg", "result.json", "170,12,425,282", "0,0,90,80"]),
         ("picture_strip.py", ["result.jpg", 2]),
+        ("teacher_and_student.py", ["result.jpg", "small", "small"]),
     ],
 )
 def test_the_examples_run(script, words, tmp_path, monkeypatch):
