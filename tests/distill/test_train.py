@@ -245,3 +245,14 @@ def test_the_smoke_recipe_goes_all_the_way(tmp_path, photos_folder, formula_phot
     again = CliRunner().invoke(app, [str(word) for word in [*words, "--set", "canvas=100"]])
     assert again.exit_code == 1
     assert "canvas" in again.stderr
+
+
+@pytest.mark.parametrize("stage", [{**ENCODER, "steps": 2}, {"kind": "prompts", "steps": 2, "batch": 2, "prompts": 2}])
+def test_bf16_follows_float32_closely(stage, tmp_path, recipe_of):
+    losses = []
+    for precision in ("fp32", "bf16"):
+        teacher = {"checkpoint": "vit_t", "precision": precision}
+        student = {"variant": "repvit_m0_9", "start": "small"}
+        recipe = recipe_of(stage, engine={"precision": precision}, teacher=teacher, student=student)
+        losses.append(train_script.train(recipe, tmp_path / precision, "cpu").figures()[0]["loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
