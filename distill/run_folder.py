@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 import repvit_sam
 from repvit_sam.files import written_whole
@@ -97,7 +98,7 @@ class RunFolder:
             "teacher": Path(self._recipe.teacher.checkpoint).name,
             "started_from": Path(self._recipe.student.start or "nothing").name,
             "data": json.dumps(facts["data"]),
-            "recipe": self._recipe.as_yaml(),
+            "recipe": yaml.safe_dump(without_folders(self._recipe.model_dump(mode="json")), sort_keys=False),
             "images": str(position.images),
             "figures": json.dumps({key: round(value, 4) for key, value in figures.items()}),
         }
@@ -117,6 +118,15 @@ class RunFolder:
         with written_whole(path) as beside:
             torch.save(dict(batch), beside)
         return path
+
+
+def without_folders(value: Any) -> Any:
+    """The same nested values, every path cut to its last name: weights travel, folders are their maker's business."""
+    if isinstance(value, dict):
+        return {key: without_folders(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without_folders(part) for part in value]
+    return Path(value).name if isinstance(value, str) and "/" in value and " " not in value else value
 
 
 def git_commit() -> str:

@@ -132,7 +132,7 @@ def info(file: Annotated[str, typer.Argument(help="a checkpoint file, or a name 
             **dict(checkpoint.provenance),
         }
         for name, value in rows.items():
-            typer.echo(f"{name:<12} {value}")
+            typer.echo(f"{name:<12} " + str(value).rstrip().replace("\n", "\n" + " " * 13))
 
 
 @weights.command("list")

@@ -107,6 +107,8 @@ def test_a_run_writes_what_the_library_loads_and_what_made_it(tmp_path, recipe_o
     assert json.loads(provenance["data"])["stage 1"]["photos"] == 32
     assert provenance["teacher"] == "vit_t"
     assert "commit" in provenance["made_by"]
+    assert str(tmp_path.parent) not in "".join(provenance.values())  # weights travel, folders stay at home
+    assert "- photos" in provenance["recipe"]
     (line,) = run.figures()
     assert line["images"] == 16
     assert 0 < line["held_out"] < 1000
