@@ -18,7 +18,7 @@ from repvit_sam.files import written_whole
 
 
 def read_legs(runs: list[Path]) -> list[dict[str, Any]]:
-    """All validations, ``images`` counted through the legs; the teacher's own line is left out.
+    """All validations of run folders or ``.jsonl`` files, ``images`` counted through; the teacher's line is left out.
 
     Raises:
         ValueError: a folder without figures.
@@ -26,7 +26,7 @@ def read_legs(runs: list[Path]) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     seen = 0
     for run in runs:
-        path = run / "figures.jsonl"
+        path = run if run.suffix == ".jsonl" else run / "figures.jsonl"
         if not path.is_file():
             raise ValueError(f"{run} has no figures.jsonl; give folders that distill/train.py wrote")
         leg = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -37,7 +37,7 @@ def read_legs(runs: list[Path]) -> list[dict[str, Any]]:
 
 
 def main(
-    runs: Annotated[list[Path], typer.Argument(help="folders of distill/train.py, in order")],
+    runs: Annotated[list[Path], typer.Argument(help="folders of distill/train.py, or .jsonl files, in order")],
     out: Annotated[Path, typer.Option(help="the picture, .png or .svg")],
 ) -> None:
     """Draw the curves of training."""
@@ -65,7 +65,8 @@ def _draw(axes: Any, lines: list[dict[str, Any]], names: dict[str, str]) -> None
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    if axes.lines:
+        axes.legend(fontsize=8)
 
 
 if __name__ == "__main__":

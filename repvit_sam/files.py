@@ -18,6 +18,10 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     beside = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
         yield beside
+        # some writers (safetensors) make files that their owner alone can read; give them the user's usual mode
+        mask = os.umask(0)
+        os.umask(mask)
+        beside.chmod(0o666 & ~mask)
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)

@@ -70,7 +70,7 @@ _ENTRIES = (
         "repvit_m0_9",
         "repvit_sam_m0_9.safetensors",
         "RepViT-SAM M0.9 distilled from tinyvit_sam on two CPU cores; bundled, the fastest",
-        sha256="e7b103f6d59f418c907231e8d952b0fd6ccc09f1f1671892d1ca8a8e846355f7",
+        sha256="7e64b4a2785ef4916409a3f7dd4d4f0d112d843308f252d4e7ff19486d0a4c27",
         megabytes=19,
     ),
     Entry(

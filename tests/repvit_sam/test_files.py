@@ -1,0 +1,25 @@
+import os
+import stat
+
+import pytest
+
+from repvit_sam.files import written_whole
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(ZeroDivisionError), written_whole(tmp_path / "a.txt") as beside:
+        beside.write_text("half")
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    with written_whole(tmp_path / "a.txt") as beside:
+        beside.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_may_read_what_the_user_lets_them_read(tmp_path):
+    with written_whole(tmp_path / "weights") as beside:
+        beside.touch(mode=0o600)  # as safetensors does
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "weights").stat().st_mode) == 0o666 & ~mask
