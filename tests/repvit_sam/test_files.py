@@ -6,10 +6,15 @@ import pytest
 from repvit_sam.files import written_whole
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    with pytest.raises(ZeroDivisionError), written_whole(tmp_path / "a.txt") as beside:
+def write_half(path):
+    with written_whole(path) as beside:
         beside.write_text("half")
         raise ZeroDivisionError
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        write_half(tmp_path / "a.txt")
     assert not list(tmp_path.iterdir())
     with written_whole(tmp_path / "a.txt") as beside:
         beside.write_text("whole")
