@@ -38,7 +38,7 @@ def main(
     data: Annotated[list[str] | None, typer.Option(help="folder, tar, COCO folder or .txt list; repeat")] = None,
     canvas: Annotated[int, typer.Option(help="side of the canvas in pixels")] = CANVAS_SIZE,
     batch: Annotated[int, typer.Option(help="photos at once")] = 1,
-    precision: Annotated[str, typer.Option(help="bf16, fp16 or fp32")] = "bf16",
+    precision: Annotated[str, typer.Option(help="bf16, fp16, fp32; auto: bf16 on CUDA, else fp32")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "auto",
     workers: Annotated[int, typer.Option(help="threads that decode photos")] = 4,
     limit: Annotated[int | None, typer.Option(help="only the first N photos")] = None,
@@ -52,14 +52,16 @@ def main(
             return
         if not data:
             raise ValueError("say which photos: --data FOLDER_OR_TAR (repeat for several)")
-        if precision not in ("bf16", "fp16", "fp32"):
-            raise ValueError(f"--precision must be bf16, fp16 or fp32, got {precision}")
+        if precision not in ("auto", "bf16", "fp16", "fp32"):
+            raise ValueError(f"--precision must be auto, bf16, fp16 or fp32, got {precision}")
         if batch < 1 or workers < 1:
             raise ValueError("--batch and --workers must be at least 1")
         rank, world = _rank_and_world()
         chosen = pick_device(device)
         if chosen.type == "cuda" and world > 1:
             chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        if precision == "auto":
+            precision = "bf16" if chosen.type == "cuda" else "fp32"
         photos = find_photos(data).limited(limit)
         model = load_teacher(teacher, canvas, chosen)
         manifest = Manifest.of(model, teacher, precision)

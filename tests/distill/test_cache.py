@@ -182,7 +182,7 @@ def test_verifying_finds_a_changed_byte(tmp_path, teacher, items):
     [
         (["--verify"], "is no embedding cache; make one"),
         ([], "say which photos"),
-        (["--data", ".", "--precision", "int3"], "must be bf16, fp16 or fp32"),
+        (["--data", ".", "--precision", "int3"], "must be auto, bf16, fp16 or fp32"),
         (["--data", ".", "--batch", 0], "must be at least 1"),
     ],
 )
