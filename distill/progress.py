@@ -43,7 +43,7 @@ class Meter:
     def advance(self, done: float, images: int, text: str = "") -> None:
         """``done`` of the total is behind us, counted from the beginning; ``images`` more have been worked on."""
         self._images += images
-        self._done = done
+        done = self._done = min(done, self._total)  # a last step may end after its time
         words = f"{self.images_per_second:.3g} img/s, {self._time_left()} left{', ' + text if text else ''}"
         self._bar.update(self._task, completed=done, text=words)
         now = time.monotonic()
