@@ -90,3 +90,24 @@ def test_every_public_name_can_be_imported():
 def test_importing_does_nothing_and_loads_nothing_heavy():
     code = "import sys, repvit_sam; sys.exit(any(name in sys.modules for name in ('torch', 'gradio', 'timm')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/training.md"])
+def test_the_training_commands_name_recipes_and_options_that_exist(name):
+    import typer
+    from typer.testing import CliRunner
+
+    from repvit_sam.distill import plot, teacher, train
+
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    scripts = {"train": train, "teacher": teacher, "plot": plot}
+    found = re.findall(r"distill/(train|teacher|plot)\.py +([^\n#`]*)", text)
+    assert len(found) >= 3
+    for script, words in found:
+        app = typer.Typer()
+        app.command()(scripts[script].main)
+        known = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
+        for option in re.findall(r"--[a-z-]+", words):
+            assert option in known, (script, option)
+        if script == "train" and words and not words.startswith("-"):
+            assert (ROOT / "distill" / "recipes" / f"{words.split()[0]}.yaml").exists(), words
