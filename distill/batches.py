@@ -9,9 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from repvit_sam.canvas import LOGITS_STRIDE
@@ -19,7 +17,7 @@ from repvit_sam.errors import PhotoError
 
 from .augment import Frame, apply_views, draw_view
 from .cache import CacheError, EmbeddingCache
-from .canvases import PhotoCanvas, normalised, read_ahead
+from .canvases import PackedMasks, PhotoCanvas, normalised, read_ahead
 from .order import chance_at, photo_at
 from .recipe import Augment
 from .sources import PhotoItem
@@ -70,14 +68,14 @@ class KeptCanvases:
         self.items: list[PhotoItem] = []
         self.skipped: list[str] = []
         contents: list[tuple[int, int]] = []
-        self._masks: list[tuple[NDArray[np.uint8], tuple[int, ...]]] = []  # as bits: masks outweigh canvases else
+        self._masks: list[PackedMasks] = []  # unpacked they would outweigh the canvases
         canvases = read_ahead(items, canvas_size, workers, workers, MOST_MASKS if with_masks else 0)
         for item, read in zip(items, canvases, strict=True):
             on_photo()
             if isinstance(read, PhotoCanvas):
                 self._canvases[len(self.items)] = read.canvas.to(device)
                 contents.append(read.content_hw)
-                self._masks.append((np.packbits(read.masks), read.masks.shape))
+                self._masks.append(PackedMasks.of(read.masks))
                 self.items.append(item)
             else:
                 self.skipped.append(str(read))
@@ -88,9 +86,8 @@ class KeptCanvases:
     def in_order(self, indices: Iterator[list[int]]) -> Iterator[tuple[list[int], Tensor, Tensor, list[Tensor]]]:
         """Index lists -> (indices, canvases, contents, masks)."""
         for some in indices:
-            masks = [np.unpackbits(bits, count=int(np.prod(shape))) for bits, shape in (self._masks[i] for i in some)]
-            shaped = [mask.reshape(self._masks[i][1]).astype(bool) for i, mask in zip(some, masks, strict=True)]
-            yield some, self._canvases[some], self._content_hw[some], [torch.from_numpy(mask) for mask in shaped]
+            masks = [torch.from_numpy(self._masks[i].unpacked()) for i in some]
+            yield some, self._canvases[some], self._content_hw[some], masks
 
 
 class ReadCanvases:

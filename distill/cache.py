@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,6 @@ class EmbeddingCache:
         except (TypeError, ValueError) as error:
             raise CacheError(f"{path} is damaged ({error})") from None
         self._shards: dict[int, NDArray[np.float16]] = {}
-        self._records: NDArray[np.void] | None = None
 
     @classmethod
     def prepare(cls, folder: Path, manifest: Manifest, names: Sequence[str]) -> EmbeddingCache:
@@ -203,14 +203,13 @@ class EmbeddingCache:
 
     def content_hw(self, row: int) -> tuple[int, int]:
         """How much of its canvas the photo covered, height and width in pixels."""
-        record = self._known_records()[row]
+        record = self._final_records[row]
         return int(record["height"]), int(record["width"])
 
-    def _known_records(self) -> NDArray[np.void]:
-        """Read once: for readers of a cache that nobody writes."""
-        if self._records is None:
-            self._records = self.records()
-        return self._records
+    @cached_property
+    def _final_records(self) -> NDArray[np.void]:
+        """Read once: for readers of a cache that nobody writes any more."""
+        return self.records()
 
     def damaged_rows(self) -> Iterator[tuple[int, bool]]:
         """(row, whether its bytes are not those that were written), for every row that is done."""

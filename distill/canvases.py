@@ -36,6 +36,21 @@ class PhotoCanvas:
     masks: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class PackedMasks:
+    """Masks of any shape as bits: an eighth of the memory."""
+
+    bits: NDArray[np.uint8]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, masks: NDArray[np.bool_]) -> PackedMasks:
+        return cls(np.packbits(masks), masks.shape)
+
+    def unpacked(self) -> NDArray[np.bool_]:
+        return np.unpackbits(self.bits, count=int(np.prod(self.shape))).reshape(self.shape).astype(bool)
+
+
 def read_canvas(item: PhotoItem, canvas_size: int, most_masks: int = 0) -> PhotoCanvas:
     """Decode a photo and lay it on its canvas, by the library's rule.
 

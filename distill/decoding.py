@@ -30,6 +30,11 @@ class CanvasPrompts:
     boxes: Tensor | None = None
     mask_input: Tensor | None = None
 
+    @classmethod
+    def on_objects(cls, points: Tensor) -> CanvasPrompts:
+        """One point (K, 2) on each of K objects."""
+        return cls().with_points(points, torch.ones(len(points), device=points.device).int())
+
     def with_points(self, points: Tensor, labels: Tensor) -> CanvasPrompts:
         """One more point (K, 2) with label (K,) each."""
         points, labels = points[:, None], labels[:, None]

@@ -118,8 +118,14 @@ class Material:
             for sentence in canvases.skipped:
                 self._say(f"skipped: {sentence}")
         else:
-            skip = partial(self._say, "skipped: {}")
-            canvases = ReadCanvases(items, self._recipe.canvas, self._device, data.workers, with_masks, skip)
+            canvases = ReadCanvases(
+                items,
+                self._recipe.canvas,
+                self._device,
+                data.workers,
+                with_masks,
+                on_skip=lambda sentence: self._say(f"skipped: {sentence}"),
+            )
         self._kept = same, canvases
         return canvases
 
@@ -131,6 +137,6 @@ class Material:
         rows = self._cache.rows_of([item.name for item in batches.canvases.items])
         return Batches(batches.canvases, batches.seed, batches.augment, self._cache, rows)
 
-    def _say(self, line: str, *details: str) -> None:
+    def _say(self, line: str) -> None:
         if self._first:
-            typer.echo(line.format(*details) if details else line, err=True)
+            typer.echo(line, err=True)

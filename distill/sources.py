@@ -17,11 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from repvit_sam.masks import Mask
+from repvit_sam.masks import Mask, decode_rle
 from repvit_sam.photo import SUFFIXES
 
 Annotation = Mapping[str, Any]  # of COCO or SA-1B: has "segmentation" (polygons or RLE)
@@ -150,9 +149,7 @@ def _decode_whole(segmentation: Any, photo_hw: tuple[int, int]) -> Mask:
     else:
         rle = coco_mask.frPyObjects(segmentation, *photo_hw)  # polygons, or RLE as a list of run lengths
         rle = coco_mask.merge(rle) if isinstance(rle, list) else rle
-    counts = rle["counts"]
-    data = {"size": rle["size"], "counts": counts.encode("ascii") if isinstance(counts, str) else counts}
-    return np.asarray(coco_mask.decode(data), dtype=bool)
+    return decode_rle(rle)
 
 
 def _read_source(source: SourceWord) -> Photos:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from repvit_sam.draw import overlay
 from repvit_sam.eval.clicking import box_of, centre_of
@@ -18,8 +17,13 @@ from repvit_sam.model import SamModel
 from repvit_sam.photo import Photo
 from repvit_sam.predictor import SamPredictor
 
+from .canvases import PackedMasks
+
 PICTURES = 8  # photos whose masks are shown, always the same
 _MASKS_A_PICTURE = 12
+
+
+Answers = dict[str, list[Mask]]  # by prompt, "box" and "point": a mask for every instance
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Validation:
     folder: Path
     photos: int | None
     min_area: float
-    _teacher: list[list[tuple[NDArray[np.uint8], tuple[int, ...]]]] = field(default_factory=list)
+    _teacher: list[dict[str, PackedMasks]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._coco = CocoFolder(self.folder, min_area=self.min_area, limit=self.photos)
@@ -41,65 +45,56 @@ class Validation:
     def teach(self, teacher: SamModel) -> dict[str, float]:
         """Keep the teacher's masks, and score them against the truth."""
         predictor = SamPredictor(teacher)
-        ious: list[float] = []
+        ious: dict[str, list[float]] = {"box": [], "point": []}
         for labelled in self._labelled():
-            masks = answer_prompts(predictor, labelled)
-            self._teacher.append([(np.packbits(mask), mask.shape) for mask in masks])
-            truths = [instance.mask for instance in labelled.instances] * 2
-            ious += [iou(truth, mask) for truth, mask in zip(truths, masks, strict=True)]
-        if not ious:
+            answers = answer_prompts(predictor, labelled)
+            self._teacher.append({prompt: PackedMasks.of(np.stack(masks)) for prompt, masks in answers.items()})
+            _add_ious(ious, _truth(labelled), answers)
+        if not self._teacher:
             raise ValueError(f"{self.folder} has no instance of {self.min_area:g} pixels or more to validate on")
-        return _means(self._counts(), ious)
+        return _means(ious)
 
     def score(self, student: SamModel) -> tuple[dict[str, float], list[Photo]]:
         """box, point, agreement_box, agreement_point; and pictures, the student's masks left, the teacher's right."""
         predictor = SamPredictor(student)
-        true_ious: list[float] = []
-        agreements: list[float] = []
+        true_ious: dict[str, list[float]] = {"box": [], "point": []}
+        agreements: dict[str, list[float]] = {"box": [], "point": []}
         pictures: list[Photo] = []
         for labelled, taught in zip(self._labelled(), self._teacher, strict=True):
-            masks = answer_prompts(predictor, labelled)
-            theirs = [_unpacked(*packed) for packed in taught]
-            truths = [instance.mask for instance in labelled.instances] * 2
-            true_ious += [iou(truth, mask) for truth, mask in zip(truths, masks, strict=True)]
-            agreements += [iou(their, mask) for their, mask in zip(theirs, masks, strict=True)]
+            answers = answer_prompts(predictor, labelled)
+            theirs = {prompt: list(packed.unpacked()) for prompt, packed in taught.items()}
+            _add_ious(true_ious, _truth(labelled), answers)
+            _add_ious(agreements, theirs, answers)
             if len(pictures) < PICTURES:
-                shown = slice(0, min(_MASKS_A_PICTURE, len(labelled.instances)))
-                pair = [overlay(labelled.photo, masks[shown]), overlay(labelled.photo, theirs[shown])]
+                pair = [overlay(labelled.photo, masks["box"][:_MASKS_A_PICTURE]) for masks in (answers, theirs)]
                 pictures.append(np.concatenate(pair, axis=1))
-        counts = self._counts()
-        agreed = {f"agreement_{kind}": mean for kind, mean in _means(counts, agreements).items()}
-        return {**_means(counts, true_ious), **agreed}, pictures
+        agreed = {f"agreement_{prompt}": mean for prompt, mean in _means(agreements).items()}
+        return {**_means(true_ious), **agreed}, pictures
 
     def _labelled(self) -> Iterator[LabelledPhoto]:
         every = (self._coco[index] for index in range(len(self._coco)))
         return (labelled for labelled in every if labelled.instances)
 
-    def _counts(self) -> list[int]:
-        return [len(taught) // 2 for taught in self._teacher]
 
-
-def answer_prompts(predictor: SamPredictor, labelled: LabelledPhoto) -> list[Mask]:
-    """The masks for every instance's box, then those for every instance's centre (best predicted IoU of three)."""
+def answer_prompts(predictor: SamPredictor, labelled: LabelledPhoto) -> Answers:
+    """The masks for every instance's box, and those for every instance's centre (best predicted IoU of three)."""
     predictor.set_image(labelled.photo)
     boxes = np.array([box_of(instance.mask) for instance in labelled.instances])
     from_boxes, _, _ = predictor.predict(box=boxes, multimask_output=False, batched=True)
     points = np.array([[centre_of(instance.mask)] for instance in labelled.instances])  # (B, 1, 2)
     from_points, scores, _ = predictor.predict(points, np.ones((len(points), 1), int), batched=True)
-    return [*from_boxes[:, 0], *from_points[np.arange(len(points)), scores.argmax(1)]]
+    return {"box": list(from_boxes[:, 0]), "point": list(from_points[np.arange(len(points)), scores.argmax(1)])}
 
 
-def _means(counts: list[int], ious: list[float]) -> dict[str, float]:
-    """For each photo, ``count`` IoUs of boxes and then as many of points -> the two means."""
-    boxes: list[float] = []
-    points: list[float] = []
-    at = 0
-    for count in counts:
-        boxes += ious[at : at + count]
-        points += ious[at + count : at + 2 * count]
-        at += 2 * count
-    return {"box": float(np.mean(boxes)), "point": float(np.mean(points))}
+def _truth(labelled: LabelledPhoto) -> Answers:
+    masks = [instance.mask for instance in labelled.instances]
+    return {"box": masks, "point": masks}
 
 
-def _unpacked(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> Mask:
-    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
+def _add_ious(ious: dict[str, list[float]], expected: Answers, answers: Answers) -> None:
+    for prompt, masks in answers.items():
+        ious[prompt] += [iou(one, other) for one, other in zip(expected[prompt], masks, strict=True)]
+
+
+def _means(ious: dict[str, list[float]]) -> dict[str, float]:
+    return {prompt: float(np.mean(values)) for prompt, values in ious.items()}

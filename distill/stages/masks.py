@@ -67,7 +67,7 @@ class MaskLosses(nn.Module):
         ambiguous = bool(chance.random() < 0.5)
         if ambiguous:
             points, _ = point_in(truth, draws)
-            prompts = CanvasPrompts().with_points(points, torch.ones(len(points), device=points.device).int())
+            prompts = CanvasPrompts.on_objects(points)
         else:
             prompts = CanvasPrompts(boxes=noised(boxes_of(truth), canvas_size, draws))
         # SAM's eleven rounds have two without a new point, so that the model learns to use its own logits: one at

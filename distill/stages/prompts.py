@@ -112,9 +112,8 @@ class PromptLosses(nn.Module):
             points, _ = point_in(objects, draws)
         else:
             points, _ = point_in(valid[None].expand(count, -1, -1), draws)
-            asked = CanvasPrompts(points=points[:, None], labels=torch.ones(count, 1, device=points.device).int())
             with torch.no_grad():
-                taught, iou_predictions = decode_all_tokens(teacher, target, asked)
+                taught, iou_predictions = decode_all_tokens(teacher, target, CanvasPrompts.on_objects(points))
             best = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1
             objects = (taught[torch.arange(count, device=best.device), best] > 0) & valid
             share = objects.sum((1, 2)) / valid.sum().clamp(min=1)
@@ -124,4 +123,4 @@ class PromptLosses(nn.Module):
             return None
         if as_boxes:
             return CanvasPrompts(boxes=boxes_of(objects))
-        return CanvasPrompts(points=points[:, None], labels=torch.ones(len(points), 1, device=points.device).int())
+        return CanvasPrompts.on_objects(points)
