@@ -22,6 +22,7 @@ test: $(DEV_STAMP) ## Pass the tests (under ten minutes on two cores)
 lint: $(DEV_STAMP) ## Check style and order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/biome check --colors=off app/static
 
 types: $(DEV_STAMP) ## Check types
 	$(BIN)/mypy
@@ -29,6 +30,7 @@ types: $(DEV_STAMP) ## Check types
 format: $(DEV_STAMP) ## Put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/biome check --write app/static
 
 check: lint types test wheel-test ## All that CI checks
 

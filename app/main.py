@@ -10,17 +10,20 @@ from typing import Annotated
 import gradio as gr
 import typer
 
-import repvit_sam
-from repvit_sam.app.page import build_page
+from repvit_sam.app.desk import MAX_UPLOAD, Desk
+from repvit_sam.app.page import EXAMPLES, build_page, guards, static_routes
 from repvit_sam.console import errors_as_sentences, working
 
 _PORTS_TRIED = 20
-_MAX_UPLOAD = "100mb"
-_MAX_VISITS = 50  # kept in memory at once; the oldest is forgotten first
 
 
-def serve(checkpoint: str = "default", device: str = "auto", host: str = "127.0.0.1", port: int = 7860) -> None:
+def serve(
+    checkpoint: str = "default", device: str = "auto", host: str = "127.0.0.1", port: int = 7860, mcp: bool = False
+) -> None:
     """Load the model and serve the page until Ctrl-C.
+
+    Args:
+        mcp: offer the programming interface as an MCP tool too; needs ``pip install 'gradio[mcp]'``.
 
     Raises:
         ValueError: the host is not this machine's, or neither the port nor one of the next is free.
@@ -30,17 +33,18 @@ def serve(checkpoint: str = "default", device: str = "auto", host: str = "127.0.
     if chosen != port:
         typer.echo(f"port {port} is in use; taking {chosen}", err=True)
     with working("loading the model"):
-        page = build_page(repvit_sam.load(checkpoint, device), checkpoint)
+        page = build_page(Desk(checkpoint, device, EXAMPLES))
     page.queue(default_concurrency_limit=1).launch(
         server_name=host,
         server_port=chosen,
         share=False,
         quiet=True,
         prevent_thread_lock=True,
-        max_file_size=_MAX_UPLOAD,
-        state_session_capacity=_MAX_VISITS,
+        max_file_size=MAX_UPLOAD,
+        mcp_server=mcp,
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # nothing from the net
         footer_links=["api"],
+        app_kwargs={"routes": static_routes(), "middleware": guards()},
     )
     typer.echo(f"RepViT-SAM on http://{host}:{chosen} (Ctrl-C ends it)")
     page.block_thread()
@@ -71,14 +75,19 @@ def free_port(host: str, port: int) -> int:
 
 
 def main(
-    port: Annotated[int, typer.Option(help="the next free one is taken if it is in use")] = 7860,
-    host: str = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="GRADIO_SERVER_PORT", help="the next free one is taken if it is in use")
+    ] = 7860,
+    host: Annotated[
+        str, typer.Option(envvar="GRADIO_SERVER_NAME", help="0.0.0.0 lets other machines in")
+    ] = "127.0.0.1",
     checkpoint: str = "default",
     device: str = "auto",
+    mcp: Annotated[bool, typer.Option("--mcp", help="an MCP tool as well")] = False,
 ) -> None:
     """The web page."""
     with errors_as_sentences():
-        serve(checkpoint, device, host, port)
+        serve(checkpoint, device, host, port, mcp)
 
 
 if __name__ == "__main__":

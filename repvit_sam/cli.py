@@ -95,6 +95,7 @@ def demo(
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in")] = "127.0.0.1",
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
+    mcp: Annotated[bool, typer.Option("--mcp", help="an MCP tool as well (pip install 'gradio[mcp]')")] = False,
 ) -> None:
     """The web page: open a photo, click, take the mask."""
     try:
@@ -103,7 +104,7 @@ def demo(
         typer.echo(f"Error: the page needs its extra ({error}): pip install 'repvit-sam[app]'", err=True)
         raise typer.Exit(1) from None
     with errors_as_sentences():
-        serve(checkpoint, device, host, port)
+        serve(checkpoint, device, host, port, mcp)
 
 
 @app.command()

@@ -27,14 +27,31 @@ def decode(
     Returns:
         low_res_logits (B, C, S/4, S/4) and iou_predictions (B, C); C is 3 or 1.
     """
+    low_res_logits, iou_predictions = decode_all(model, image_embedding, point_coords, point_labels, boxes, mask_input)
+    chosen = slice(1, None) if multimask_output else slice(0, 1)
+    return low_res_logits[:, chosen], iou_predictions[:, chosen]
+
+
+def decode_all(
+    model: Sam,
+    image_embedding: Tensor,
+    point_coords: Tensor | None,
+    point_labels: Tensor | None,
+    boxes: Tensor | None,
+    mask_input: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """As ``decode``, both answers in one pass: the single mask at index 0, then the three for an ambiguous prompt.
+
+    Returns:
+        low_res_logits (B, 4, S/4, S/4) and iou_predictions (B, 4).
+    """
     points = None if point_coords is None else (point_coords, point_labels)
     sparse_prompt_embeddings, dense_prompt_embeddings = model.prompt_encoder(
         points=points, boxes=boxes, masks=mask_input
     )
-    return model.mask_decoder(
+    return model.mask_decoder.predict_masks(
         image_embeddings=image_embedding,
         image_pe=model.prompt_encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse_prompt_embeddings,
         dense_prompt_embeddings=dense_prompt_embeddings,
-        multimask_output=multimask_output,
     )

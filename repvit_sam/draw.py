@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .masks import Mask
+from .masks import Mask, mask_box_xyxy
 from .photo import Photo
 
 # Twelve colours that stay apart on photographs, also for most colour-blind people (after Paul Tol's schemes)
@@ -29,17 +31,26 @@ COLOURS: tuple[tuple[int, int, int], ...] = (
 _POINT_COLOURS = {1: (40, 200, 80), 0: (230, 60, 60)}
 
 
-def overlay(photo: Photo, masks: Sequence[Mask], opacity: float = 0.5) -> Photo:
-    """The photo with each mask tinted and outlined in a colour of its own; small masks lie on top of large ones."""
+def overlay(
+    photo: Photo,
+    masks: Sequence[Mask],
+    opacity: float = 0.5,
+    colours: Sequence[tuple[int, int, int]] = COLOURS,
+) -> Photo:
+    """The photo with each mask tinted and outlined in a colour of its own; small masks lie on top of large ones.
+
+    Args:
+        colours: RGB, used in turn.
+    """
     picture = photo.copy()
     order = sorted(range(len(masks)), key=lambda index: -int(np.count_nonzero(masks[index])))
     for index in order:
-        mask, colour = masks[index], np.array(COLOURS[index % len(COLOURS)], dtype=np.uint16)
+        mask, colour = masks[index], np.array(colours[index % len(colours)], dtype=np.uint16)
         share = round(opacity * 256)  # in 256ths: 16-bit integers take a quarter of the memory of floats
         tinted = picture[mask].astype(np.uint16) * np.uint16(256 - share) + colour * np.uint16(share)
         picture[mask] = (tinted >> 8).astype(np.uint8)
     for index in order:
-        _outline(picture, masks[index], COLOURS[index % len(COLOURS)])
+        _outline(picture, masks[index], colours[index % len(colours)])
     return picture
 
 
@@ -60,10 +71,25 @@ def draw_prompts(
     return picture
 
 
-def cut_out(photo: Photo, mask: Mask) -> NDArray[np.uint8]:
-    """(H, W, 4) RGBA: the object, all else transparent (and black, so that no hidden photo is passed on)."""
-    alpha = mask.astype(np.uint8) * 255
-    return np.dstack([photo * mask[..., None], alpha])
+def cut_out(photo: Photo, mask: Mask, feather: float = 0.0) -> NDArray[np.uint8]:
+    """(H, W, 4) RGBA: the object, all else transparent (and black, so that no hidden photo is passed on).
+
+    Args:
+        feather: pixels over which the edge fades, half of them outside the mask; 0 cuts sharply.
+    """
+    alpha: NDArray[Any] = mask_picture(mask)
+    if feather > 0:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), feather / 2)  # 95 % of the fading within two standard deviations
+    return np.dstack([photo * (alpha > 0)[..., None], alpha])
+
+
+def crop_to(picture: NDArray[np.uint8], mask: Mask, margin: float = 0.0) -> NDArray[np.uint8]:
+    """The part of a picture around the mask; all of it where the mask is empty."""
+    if not mask.any():
+        return picture
+    x0, y0, x1, y1 = mask_box_xyxy(mask)
+    more = math.ceil(margin)
+    return picture[max(0, y0 - more) : y1 + 1 + more, max(0, x0 - more) : x1 + 1 + more]
 
 
 def mask_picture(mask: Mask) -> NDArray[np.uint8]:

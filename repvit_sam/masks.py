@@ -88,6 +88,35 @@ def decode_rle(rle: Rle) -> Mask:
     return coco_mask.decode(data).astype(bool)
 
 
+def run_lengths(counts: str) -> list[int]:
+    """COCO's compressed counts -> run lengths down the columns, background first.
+
+    Five bits a character, lowest first, signed, from the third run on as the difference to the run before the last
+    (pycocotools' rleToString).
+
+    Raises:
+        ValueError: text that no encoder writes.
+    """
+    runs: list[int] = []
+    value, shift = 0, 0
+    for character in counts:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > 40:
+            raise ValueError("no run lengths")
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            if runs[-1] < 0:
+                raise ValueError("a negative run length")
+            value, shift = 0, 0
+    if shift:
+        raise ValueError("run lengths that end early")
+    return runs
+
+
 def uncompressed_rle(mask: Mask) -> Rle:
     """(H, W) bool -> {"size", "counts": [run lengths down the columns, background first]}."""
     down = np.concatenate([[False], mask.T.ravel(), [True]])  # sentinels so that every run has two ends

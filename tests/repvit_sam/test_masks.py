@@ -17,6 +17,7 @@ from repvit_sam.masks import (
     logits_in_parts,
     logits_to_photo,
     mask_box_xyxy,
+    run_lengths,
     stability_score,
     uncompressed_rle,
 )
@@ -69,3 +70,19 @@ def test_stability_equals_segment_anything_and_is_zero_for_nothing():
 
 def test_the_best_mask_is_the_best_rated():
     assert best_mask(np.array([0.2, 0.9, 0.5])) == 1
+
+
+def test_run_lengths_are_those_of_the_uncompressed_form():
+    chance = np.random.default_rng(3)
+    for _ in range(50):
+        height, width = chance.integers(1, 60, 2)
+        mask = chance.random((height, width)) < chance.random()
+        runs = run_lengths(encode_rle(mask)["counts"])
+        assert sum(runs) == mask.size
+        assert runs == uncompressed_rle(mask)["counts"]
+
+
+@pytest.mark.parametrize("counts", ["\x00", "ppppppppppppp", "P", "O"])
+def test_text_that_is_no_run_lengths_is_refused(counts):
+    with pytest.raises(ValueError, match="run length"):
+        run_lengths(counts)

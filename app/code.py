@@ -1,0 +1,71 @@
+"""What was done on the page as a Python program of the library's own calls ("copy as Python")."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+
+from repvit_sam.app.candidates import ordered_box
+from repvit_sam.app.messages import CodeObject, Step
+
+_HEAD = """import repvit_sam
+
+predictor = repvit_sam.SamPredictor(repvit_sam.load({checkpoint!r}))
+predictor.set_image({name!r})
+"""
+
+
+def as_python(name: str, checkpoint: str, objects: Sequence[CodeObject]) -> str:
+    """A program that makes the same masks, one (H, W) bool array an object."""
+    parts = [_HEAD.format(checkpoint=checkpoint, name=name)]
+    taken: set[str] = set()
+    for item in objects:
+        variable = _variable(item.name, taken)
+        taken.add(variable)
+        lines = [f"# {item.name}".replace("\n", " ")]
+        for number, step in enumerate(item.chain):
+            lines += _lines(step, first=number == 0)
+        parts.append("\n".join([*lines, f"{variable} = masks[pick]"]) + "\n")
+    return "\n".join(parts)
+
+
+def _lines(step: Step, first: bool) -> list[str]:
+    """One call of ``predict``, and which of its masks is meant; see candidates.py for the rule."""
+    three = first and step.ambiguous
+    behind_single = not three and step.pick not in (None, 0)
+    arguments = []
+    if step.points:
+        arguments.append(f"point_coords={[[_number(x), _number(y)] for x, y, _ in step.points]}")
+        arguments.append(f"point_labels={[label for *_, label in step.points]}")
+    if step.box:
+        arguments.append(f"box={[_number(n) for n in ordered_box(step.box)]}")
+    if not first:
+        arguments.append("mask_input=low_res_logits[pick : pick + 1]")
+    arguments.append(f"multimask_output={three or behind_single}")
+    call = [
+        "masks, iou_predictions, low_res_logits = predictor.predict(",
+        *(f"    {argument}," for argument in arguments),
+        ")",
+    ]
+    if behind_single:
+        assert step.pick is not None
+        return [*call, f"pick = int(iou_predictions.argsort()[-{step.pick}])"]
+    if three and step.pick is None:
+        return [*call, "pick = int(iou_predictions.argmax())"]
+    return [*call, f"pick = {step.pick or 0}"]
+
+
+def _number(value: float) -> float:
+    return round(value, 2)
+
+
+def _variable(name: str, taken: set[str]) -> str:
+    word = re.sub(r"\W+", "_", name.lower()).strip("_") or "mask"
+    reserved = {"masks", "iou_predictions", "low_res_logits", "predictor", "repvit_sam", "pick", "int"}
+    if word[0].isdigit() or keyword.iskeyword(word) or word in reserved:
+        word = f"mask_{word}"
+    number, free = 2, word
+    while free in taken:
+        free, number = f"{word}_{number}", number + 1
+    return free

@@ -1,0 +1,75 @@
+/**
+ * Kept objects: pure operations on the layers of a document. The topmost layer comes first.
+ *
+ * @typedef {import('./story.js').Doc} Doc
+ * @typedef {import('./story.js').Layer} Layer
+ */
+
+/** The colours of repvit_sam.draw, those first that stand out on most photographs. */
+export const PALETTE = [
+  '#33bbee',
+  '#ee3377',
+  '#ccbb44',
+  '#009988',
+  '#ee7733',
+  '#aa3377',
+  '#0077bb',
+  '#66ccee',
+  '#228833',
+  '#cc3311',
+  '#bbbbbb',
+  '#662506',
+];
+
+/** The first colour that no layer has; when all are taken, the one used least recently. @param {Layer[]} layers */
+export function freeColour(layers) {
+  const taken = new Set(layers.map((layer) => layer.colour));
+  return PALETTE.find((colour) => !taken.has(colour)) ?? PALETTE[layers.length % PALETTE.length];
+}
+
+/**
+ * Put an object on top and select it.
+ * @param {Doc} doc @param {Pick<Layer, 'rle' | 'mask' | 'area' | 'iou' | 'chain'> & {colour?: string}} object
+ * @returns {Doc}
+ */
+export function addLayer(doc, { rle, mask, area, iou, chain, colour }) {
+  const id = doc.made + 1;
+  const layer = {
+    id,
+    name: `Object ${id}`,
+    colour: colour ?? freeColour(doc.layers),
+    visible: true,
+    rle,
+    mask,
+    area,
+    iou,
+    chain,
+  };
+  return { ...doc, layers: [layer, ...doc.layers], selected: id, made: id };
+}
+
+/** @param {Doc} doc @param {number} id @param {Partial<Layer>} change @returns {Doc} */
+export const changeLayer = (doc, id, change) => ({
+  ...doc,
+  layers: doc.layers.map((layer) => (layer.id === id ? { ...layer, ...change } : layer)),
+});
+
+/** @param {Doc} doc @param {number} id @returns {Doc} */
+export const removeLayer = (doc, id) => ({
+  ...doc,
+  layers: doc.layers.filter((layer) => layer.id !== id),
+  selected: doc.selected === id ? null : doc.selected,
+});
+
+/** @param {Doc} doc @param {number} id @param {-1 | 1} by  -1 up, towards the eye @returns {Doc} */
+export function moveLayer(doc, id, by) {
+  const from = doc.layers.findIndex((layer) => layer.id === id);
+  const to = from + by;
+  if (from < 0 || to < 0 || to >= doc.layers.length) return doc;
+  const layers = [...doc.layers];
+  [layers[from], layers[to]] = [layers[to], layers[from]];
+  return { ...doc, layers };
+}
+
+/** Select, or let go of what is selected. @param {Doc} doc @param {number | null} id @returns {Doc} */
+export const selectLayer = (doc, id) => ({ ...doc, selected: doc.selected === id ? null : id });
