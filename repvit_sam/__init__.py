@@ -16,15 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .embedding import EncodedPhoto
-    from .errors import CheckpointError, FetchError, PhotoError, PhotoNotSetError, PromptError, RepVitSamError
+    from .engines import load
+    from .errors import (
+        CheckpointError,
+        ExportError,
+        FetchError,
+        PhotoError,
+        PhotoNotSetError,
+        PromptError,
+        RepVitSamError,
+    )
     from .mask_generator import SamAutomaticMaskGenerator
-    from .model import SamModel, build_repvit_sam, load, sam_model_registry
+    from .model import SamModel, build_repvit_sam, sam_model_registry
     from .photo import read_photo
     from .predictor import SamPredictor
 
 _HOMES = {
     "CheckpointError": ".errors",
     "EncodedPhoto": ".embedding",
+    "ExportError": ".errors",
     "FetchError": ".errors",
     "PhotoError": ".errors",
     "PhotoNotSetError": ".errors",
@@ -34,7 +44,7 @@ _HOMES = {
     "SamModel": ".model",
     "SamPredictor": ".predictor",
     "build_repvit_sam": ".model",
-    "load": ".model",
+    "load": ".engines",
     "read_photo": ".photo",
     "sam_model_registry": ".model",
 }
@@ -43,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CheckpointError",
     "EncodedPhoto",
+    "ExportError",
     "FetchError",
     "PhotoError",
     "PhotoNotSetError",

@@ -1,4 +1,4 @@
-"""``repvit-sam``: segment photos, look after checkpoints, start the page.
+"""``repvit-sam``: segment photos, look after checkpoints, export them, start the page.
 
 Results go to stdout, all else to stderr; 1 is the exit code for a failure, 2 for a command that makes no sense.
 Heavy imports stand inside the commands, so that ``--help`` answers at once.
@@ -21,10 +21,16 @@ app = typer.Typer(
 )
 weights = typer.Typer(help="List, fetch, verify and convert checkpoints.", no_args_is_help=True)
 app.add_typer(weights, name="weights")
+export = typer.Typer(help="Files for phones, browsers and other runtimes: Core ML and ONNX.", no_args_is_help=True)
+app.add_typer(export, name="export")
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", help="photo files, folders, or 'glob*.jpg' patterns")]
 CheckpointOption = Annotated[str, typer.Option(help="name in the catalogue (weights list), or a file")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
+ExportOutOption = Annotated[Path, typer.Option(help="folder for the files")]
+PartOption = Annotated[str, typer.Option(help="encoder, decoder, both")]
+CanvasOption = Annotated[int | None, typer.Option(help="side of the canvas in pixels; the checkpoint's by default")]
+ForceOption = Annotated[bool, typer.Option("--force", help="overwrite what is there")]
 OutOption = Annotated[Path, typer.Option(help="folder for the results; a sub-folder a photo where there are several")]
 
 
@@ -232,6 +238,61 @@ def convert_weights(
         typer.echo(target)
 
 
+@export.command("coreml")
+def export_to_coreml(
+    out: ExportOutOption,
+    checkpoint: CheckpointOption = "default",
+    part: PartOption = "both",
+    precision: Annotated[str, typer.Option(help="fp16, fp32, or 8-bit weights: palette8, linear8")] = "fp16",
+    canvas: CanvasOption = None,
+    tensor: Annotated[
+        bool, typer.Option("--tensor", help="the encoder takes the finished canvas instead of a picture")
+    ] = False,
+    upscaled: Annotated[
+        bool, typer.Option("--upscaled", help="the decoder gives logits on the canvas as well")
+    ] = False,
+    force: ForceOption = False,
+) -> None:
+    """encoder.mlpackage and decoder.mlpackage for iOS 16, macOS 13 and later, compared with PyTorch.
+
+    Example: repvit-sam export coreml --checkpoint small --out phone
+    """
+    with errors_as_sentences():
+        from .export import Wish, export_coreml
+
+        wish = Wish(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
+        for path in export_coreml(wish, picture=not tensor, upscaled=upscaled, say=_to_stderr):
+            typer.echo(path)
+
+
+@export.command("onnx")
+def export_to_onnx(
+    out: ExportOutOption,
+    checkpoint: CheckpointOption = "default",
+    part: PartOption = "both",
+    precision: Annotated[str, typer.Option(help="fp32, fp16, int8")] = "fp32",
+    canvas: CanvasOption = None,
+    calibrate: Annotated[Path | None, typer.Option(help="int8: a folder of photographs")] = None,
+    picture: Annotated[
+        bool, typer.Option("--picture", help="the encoder takes uint8 pixels instead of the finished canvas")
+    ] = False,
+    single_mask: Annotated[
+        bool, typer.Option("--single-mask", help="the decoder chooses one mask, by SAM's rule, instead of all four")
+    ] = False,
+    force: ForceOption = False,
+) -> None:
+    """encoder.onnx and decoder.onnx, the decoder with segment_anything's names, compared with PyTorch.
+
+    Example: repvit-sam export onnx --checkpoint small --out onnx
+    """
+    with errors_as_sentences():
+        from .export import Wish, export_onnx
+
+        wish = Wish(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
+        for path in export_onnx(wish, calibrate, picture, single_mask, say=_to_stderr):
+            typer.echo(path)
+
+
 def main() -> None:
     """The entry point of the installed command."""
     app()
@@ -246,6 +307,10 @@ def _numbers(option: str, text: str, counts: tuple[int, ...]) -> list[float]:
     if len(numbers) not in counts or (len(numbers) == 3 and numbers[2] not in (0, 1)):
         raise typer.BadParameter(f"{option} takes {forms[option]}, got {text!r}")
     return numbers
+
+
+def _to_stderr(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _exit_if_failed(failures: int) -> None:

@@ -6,15 +6,17 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
 from .canvas import EMBEDDING_STRIDE, CanvasFit
 from .errors import CheckpointError
 from .files import written_whole
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _FORMAT = "repvit-sam-embedding/1"
 
@@ -24,11 +26,11 @@ class EncodedPhoto:
     """What prompts are decoded against.
 
     Attributes:
-        image_embedding: (1, 256, S/16, S/16).
+        image_embedding: (1, 256, S/16, S/16), an array of the engine that made it: a tensor, or NumPy's without torch.
         fit: the photo's size and place on the canvas.
     """
 
-    image_embedding: Tensor
+    image_embedding: Any
     fit: CanvasFit
 
 
@@ -47,6 +49,8 @@ def encoder_fingerprint(encoder: nn.Module) -> str:
 
 def save_embedding(encoded: EncodedPhoto, path: str | os.PathLike[str], fingerprint: str) -> None:
     """Write one encoded photo as safetensors (4 MB), with the fingerprint of the encoder that made it."""
+    from safetensors.numpy import save_file
+
     metadata = {
         "format": _FORMAT,
         "encoder": fingerprint,
@@ -55,22 +59,24 @@ def save_embedding(encoded: EncodedPhoto, path: str | os.PathLike[str], fingerpr
         "canvas": str(encoded.fit.canvas_size),
     }
     with written_whole(path) as beside:
-        save_file({"image_embedding": encoded.image_embedding.detach().cpu().contiguous()}, beside, metadata=metadata)
+        save_file({"image_embedding": np.ascontiguousarray(as_numpy(encoded.image_embedding))}, beside, metadata)
 
 
 def load_embedding(
-    path: str | os.PathLike[str], fingerprint: str, canvas_size: int, device: torch.device
-) -> EncodedPhoto:
-    """Read an encoded photo back.
+    path: str | os.PathLike[str], fingerprint: str, canvas_size: int
+) -> tuple[NDArray[np.float32], CanvasFit]:
+    """Read an encoded photo back: its image embedding and its place on the canvas.
 
     Raises:
         CheckpointError: missing, damaged, no embedding file, or made by another encoder or on another canvas.
     """
+    from safetensors import SafetensorError, safe_open
+
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
     try:
-        with safe_open(str(path), framework="pt") as stream:
+        with safe_open(str(path), framework="np") as stream:
             metadata = stream.metadata() or {}
             if metadata.get("format") != _FORMAT:
                 raise CheckpointError(f"{path} is no embedding saved by SamPredictor.save_embedding")
@@ -87,7 +93,12 @@ def load_embedding(
     grid = canvas_size // EMBEDDING_STRIDE
     if embedding.ndim != 4 or embedding.shape[0] != 1 or embedding.shape[2:] != (grid, grid):
         raise CheckpointError(f"{path} holds an embedding of shape {tuple(embedding.shape)}, not of this model's")
-    return EncodedPhoto(embedding.to(device), fit)
+    return embedding, fit
+
+
+def as_numpy(array: Any) -> NDArray[Any]:
+    """A tensor on any device, or a NumPy array -> a NumPy array."""
+    return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
 
 
 def _size(text: str) -> tuple[int, int]:

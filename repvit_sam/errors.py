@@ -5,7 +5,8 @@ RepVitSamError
 ├── PromptError        (ValueError)    points, boxes or masks of the wrong shape, type or range
 ├── PhotoNotSetError   (RuntimeError)  a prediction was asked for before a photo was set
 ├── CheckpointError    (ValueError)    a file that is no checkpoint, or not one for this model
-└── FetchError         (OSError)       a download that did not end well
+├── FetchError         (OSError)       a download that did not end well
+└── ExportError        (RuntimeError)  an export that cannot be made, or does not compute what the model computes
 
 Every message is one sentence for the person at the keyboard: what was expected, what was given, what to do.
 """
@@ -33,3 +34,7 @@ class CheckpointError(RepVitSamError, ValueError):
 
 class FetchError(RepVitSamError, OSError):
     """A checkpoint could not be downloaded."""
+
+
+class ExportError(RepVitSamError, RuntimeError):
+    """A model could not be exported, or the export does not compute what the model computes."""

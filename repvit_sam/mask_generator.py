@@ -109,6 +109,8 @@ class SamAutomaticMaskGenerator:
             point_grids = [point_grid(side) for side in sides]
         if len(point_grids) != crop_n_layers + 1:
             raise ValueError(f"point_grids needs one grid a layer, {crop_n_layers + 1}, got {len(point_grids)}")
+        if not hasattr(model, "mask_decoder"):
+            raise ValueError("everything mode needs a PyTorch model; load it without engine='onnx'")
         self.predictor = SamPredictor(model)
         self.point_grids = [np.asarray(grid, dtype=np.float64).reshape(-1, 2) for grid in point_grids]
         self.points_per_batch = points_per_batch

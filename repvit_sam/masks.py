@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
-from torch import Tensor
-from torch.nn import functional as F
 
 from .canvas import CanvasFit
+from .upscaling import resize_logits
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MASK_THRESHOLD = 0.0  # logits above it are object (SAM)
 
 _PIXELS_AT_ONCE = 32_000_000  # float32 logits at photo size in one go: 128 MB
 
 Mask = NDArray[np.bool_]
+Logits = TypeVar("Logits", "Tensor", NDArray[np.float32])  # an engine's own arrays
 Rle = dict[str, Any]  # COCO's compressed form: {"size": [H, W], "counts": str}
 
 
-def logits_to_photo(low_res_logits: Tensor, fit: CanvasFit) -> Tensor:
+def logits_to_photo(low_res_logits: Logits, fit: CanvasFit) -> Logits:
     """(B, C, S/4, S/4) -> (B, C, H, W), still logits: up to the canvas, cut the padding, then to the photo.
 
-    The two bilinear steps are SAM's (Sam.postprocess_masks) and equal to it to the bit.
+    The two bilinear steps are SAM's (Sam.postprocess_masks); for tensors equal to it to the bit.
     """
-    on_canvas = F.interpolate(low_res_logits, (fit.canvas_size, fit.canvas_size), mode="bilinear", align_corners=False)
+    on_canvas = resize_logits(low_res_logits, (fit.canvas_size, fit.canvas_size))
     height, width = fit.content_hw
     content = on_canvas[..., :height, :width]
-    return F.interpolate(content, fit.photo_hw, mode="bilinear", align_corners=False)
+    return resize_logits(content, fit.photo_hw)
 
 
-def logits_in_parts(low_res_logits: Tensor, fit: CanvasFit) -> Iterator[Tensor]:
+def logits_in_parts(low_res_logits: Logits, fit: CanvasFit) -> Iterator[Logits]:
     """(N, S/4, S/4) -> (n, H, W) logits, part by part, so that float32 at photo size never fills the memory."""
     if not len(low_res_logits):
         return
     pixels = max(fit.photo_hw[0] * fit.photo_hw[1], fit.canvas_size**2)
-    for part in torch.split(low_res_logits, max(1, _PIXELS_AT_ONCE // pixels)):
-        yield logits_to_photo(part[None], fit)[0]
+    at_once = max(1, _PIXELS_AT_ONCE // pixels)
+    for start in range(0, len(low_res_logits), at_once):
+        yield logits_to_photo(low_res_logits[None, start : start + at_once], fit)[0]
 
 
 def best_mask(iou_predictions: NDArray[Any]) -> int:
@@ -75,30 +77,45 @@ def box_xywh(box_xyxy: Sequence[int]) -> list[int]:
     return [x0, y0, x1 - x0, y1 - y0]
 
 
+def coco_box(mask: Mask) -> list[int]:
+    """x, y, width, height as COCO has them, the last pixel counted (pycocotools' toBbox)."""
+    if not mask.any():
+        return [0, 0, 0, 0]
+    x0, y0, x1, y1 = mask_box_xyxy(mask)
+    return [x0, y0, x1 - x0 + 1, y1 - y0 + 1]
+
+
 def encode_rle(mask: Mask) -> Rle:
     """(H, W) bool -> COCO's compressed RLE, with text instead of bytes so that it goes into JSON."""
+    from pycocotools import mask as coco_mask
+
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
 def decode_rle(rle: Rle) -> Mask:
     """COCO's compressed RLE -> (H, W) bool."""
+    from pycocotools import mask as coco_mask
+
     counts = rle["counts"]
     data = {"size": rle["size"], "counts": counts.encode("ascii") if isinstance(counts, str) else counts}
     return coco_mask.decode(data).astype(bool)
 
 
-def run_lengths(counts: str) -> list[int]:
+def run_lengths(counts: str, most: int | None = None) -> list[int]:
     """COCO's compressed counts -> run lengths down the columns, background first.
 
     Five bits a character, lowest first, signed, from the third run on as the difference to the run before the last
     (pycocotools' rleToString).
 
+    Args:
+        most: pixels of the mask; text that has more runs or more pixels is refused as soon as that is seen.
+
     Raises:
         ValueError: text that no encoder writes.
     """
     runs: list[int] = []
-    value, shift = 0, 0
+    value, shift, total = 0, 0, 0
     for character in counts:
         bits = ord(character) - 48
         if not 0 <= bits < 64 or shift > 40:
@@ -111,6 +128,9 @@ def run_lengths(counts: str) -> list[int]:
             runs.append(value + (runs[-2] if len(runs) > 2 else 0))
             if runs[-1] < 0:
                 raise ValueError("a negative run length")
+            total += runs[-1]
+            if most is not None and (total > most or len(runs) > most + 1):
+                raise ValueError("run lengths of a larger mask")
             value, shift = 0, 0
     if shift:
         raise ValueError("run lengths that end early")

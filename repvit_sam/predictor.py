@@ -2,29 +2,32 @@
 
 Beyond the original: a photo may be anything ``read_photo`` takes; ``predict`` takes a batch of boxes or of point sets
 in one call; ``set_image_batch`` / ``predict_batch`` as in SAM 2; embeddings are saved and loaded; errors say what was
-expected.
+expected. It runs on any engine (engines/), and imports torch only for one that needs it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
-from torch import Tensor
 
 from .canvas import LOGITS_STRIDE, CanvasFit, photo_to_canvas
-from .decoder import decode
-from .embedding import EncodedPhoto, encoder_fingerprint, load_embedding, save_embedding
+from .embedding import EncodedPhoto, as_numpy, load_embedding, save_embedding
+from .engines import Engine, engine_of
 from .errors import PhotoError, PhotoNotSetError, PromptError
 from .masks import MASK_THRESHOLD, logits_in_parts, logits_to_photo
 from .photo import PhotoSource, read_photo
 from .prompts import Prompts, check_prompts
+
+if TYPE_CHECKING:
+    import torch
+    from segment_anything.modeling import Sam
+    from segment_anything.utils.transforms import ResizeLongestSide
+    from torch import Tensor
 
 Prediction = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 
@@ -35,14 +38,20 @@ class SamPredictor:
     """Encode a photo once, then ask for masks as often as you like.
 
     Args:
-        sam_model: a model of this package, or a ``Sam`` of segment_anything.
+        sam_model: a model of this package, on any engine, or a ``Sam`` of segment_anything.
     """
 
-    def __init__(self, sam_model: Sam) -> None:
-        self.model = sam_model
-        # for scripts that call predictor.transform.apply_boxes_torch(...) before predict_torch
-        self.transform = ResizeLongestSide(sam_model.image_encoder.img_size)
+    def __init__(self, sam_model: Sam | Engine) -> None:
+        self.model: Any = sam_model
+        self._engine = engine_of(sam_model)
         self._encoded: tuple[EncodedPhoto, ...] = ()
+
+    @cached_property
+    def transform(self) -> ResizeLongestSide:
+        """For scripts that call predictor.transform.apply_boxes_torch(...) before predict_torch."""
+        from segment_anything.utils.transforms import ResizeLongestSide
+
+        return ResizeLongestSide(self._canvas_size)
 
     @property
     def device(self) -> torch.device:
@@ -78,7 +87,7 @@ class SamPredictor:
 
     @property
     def features(self) -> Tensor:
-        """The image embedding, under the name that segment_anything uses."""
+        """The image embedding, under the name that segment_anything uses; a NumPy array where there is no torch."""
         return self.encoded.image_embedding
 
     def set_image(self, image: PhotoSource, image_format: str = "RGB") -> None:
@@ -93,7 +102,6 @@ class SamPredictor:
         """
         self._encoded = (self._encode(self._read(image, image_format)),)
 
-    @torch.no_grad()
     def set_torch_image(self, transformed_image: Tensor, original_image_size: tuple[int, ...]) -> None:
         """Encode a photo that is resized already.
 
@@ -101,6 +109,9 @@ class SamPredictor:
             transformed_image: (1, 3, H, W) RGB in 0..255, long side equal to the canvas.
             original_image_size: (H, W) of the photo before resizing.
         """
+        import torch
+
+        self._needs_torch("set_torch_image", "set_image")
         side = self._canvas_size
         shape = tuple(transformed_image.shape)
         if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != side:
@@ -108,7 +119,8 @@ class SamPredictor:
         height, width = (int(n) for n in original_image_size)
         fit = CanvasFit((height, width), (shape[2], shape[3]), side)
         # a tensor may be on any device and of any float type, so SAM's own preprocess normalises and pads it
-        embedding = self.model.image_encoder(self.model.preprocess(transformed_image.to(self.device)))
+        with torch.no_grad():
+            embedding = self.model.image_encoder(self.model.preprocess(transformed_image.to(self.device)))
         self._encoded = (EncodedPhoto(embedding.contiguous(), fit),)
 
     def set_image_batch(self, image_list: Sequence[PhotoSource], image_format: str = "RGB") -> None:
@@ -118,7 +130,6 @@ class SamPredictor:
         photos = [self._read(image, image_format) for image in image_list]
         self._encoded = tuple(self._encode(photo) for photo in photos)
 
-    @torch.no_grad()
     def predict(
         self,
         point_coords: Any = None,
@@ -162,7 +173,6 @@ class SamPredictor:
             batched=batched,
         )
 
-    @torch.no_grad()
     def predict_torch(
         self,
         point_coords: Tensor | None,
@@ -178,16 +188,21 @@ class SamPredictor:
         Returns:
             masks (B, C, H, W), predicted IoU (B, C), low-resolution logits (B, C, h, w).
         """
+        import torch
+
+        from .decoder import decode
+
+        self._needs_torch("predict_torch", "predict")
         encoded = self.encoded
         if point_coords is not None and point_labels is None:
             raise PromptError("point_coords need point_labels: 1 for the object, 0 for background")
-        low_res_logits, iou_predictions = decode(
-            self.model, encoded.image_embedding, point_coords, point_labels, boxes, mask_input, multimask_output
-        )
-        logits = logits_to_photo(low_res_logits, encoded.fit)
+        with torch.no_grad():
+            low_res_logits, iou_predictions = decode(
+                self.model, encoded.image_embedding, point_coords, point_labels, boxes, mask_input, multimask_output
+            )
+            logits = logits_to_photo(low_res_logits, encoded.fit)
         return logits if return_logits else logits > MASK_THRESHOLD, iou_predictions, low_res_logits
 
-    @torch.no_grad()
     def predict_batch(
         self,
         point_coords_batch: Sequence[Any] | None = None,
@@ -223,7 +238,7 @@ class SamPredictor:
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
         """Keep the encoded photo in a file, for prompts another day without the encoder's cost."""
-        save_embedding(self.encoded, path, encoder_fingerprint(self.model.image_encoder))
+        save_embedding(self.encoded, path, self._engine.fingerprint())
 
     def load_embedding(self, path: str | os.PathLike[str]) -> None:
         """Set the photo from a file of ``save_embedding``.
@@ -231,8 +246,8 @@ class SamPredictor:
         Raises:
             CheckpointError: missing, damaged, or made by another encoder or on another canvas than this model's.
         """
-        fingerprint = encoder_fingerprint(self.model.image_encoder)
-        self._encoded = (load_embedding(path, fingerprint, self._canvas_size, self.device),)
+        embedding, fit = load_embedding(path, self._engine.fingerprint(), self._canvas_size)
+        self._encoded = (EncodedPhoto(self._engine.adopt(embedding), fit),)
 
     def reset_image(self) -> None:
         """Forget the photo, or photos."""
@@ -242,7 +257,11 @@ class SamPredictor:
 
     @property
     def _canvas_size(self) -> int:
-        return self.model.image_encoder.img_size
+        return self._engine.canvas_size
+
+    def _needs_torch(self, asked: str, instead: str) -> None:
+        if not hasattr(self.model, "image_encoder"):
+            raise ValueError(f"{asked} takes tensors and needs a PyTorch model; call {instead} with this engine")
 
     def _read(self, image: PhotoSource, image_format: str) -> NDArray[np.uint8]:
         if image_format not in ("RGB", "BGR"):
@@ -250,11 +269,9 @@ class SamPredictor:
         photo = read_photo(image)
         return photo if image_format == "RGB" else np.ascontiguousarray(photo[..., ::-1])
 
-    @torch.no_grad()
     def _encode(self, photo: NDArray[np.uint8]) -> EncodedPhoto:
         canvas, fit = photo_to_canvas(photo, self._canvas_size)
-        embedding = self.model.image_encoder(torch.from_numpy(canvas).to(self.device))
-        return EncodedPhoto(embedding.contiguous(), fit)
+        return EncodedPhoto(self._engine.encode(canvas), fit)
 
     def _predict(
         self,
@@ -283,28 +300,19 @@ class SamPredictor:
     def _predict_pass(
         self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool
     ) -> Prediction:
-        def tensor(array: NDArray[Any] | None, dtype: torch.dtype = torch.float) -> Tensor | None:
-            return None if array is None else torch.as_tensor(array, dtype=dtype, device=self.device)
-
         fit = encoded.fit
         coords = None if prompts.point_coords is None else fit.coords_to_canvas(prompts.point_coords)
         boxes = None if prompts.boxes is None else fit.boxes_to_canvas(prompts.boxes)
-        low_res_logits, iou_predictions = decode(
-            self.model,
-            encoded.image_embedding,
-            tensor(coords),
-            tensor(prompts.point_labels, torch.int),
-            tensor(boxes),
-            tensor(prompts.mask_input),
-            multimask_output,
+        low_res_logits, iou_predictions = self._engine.decode(
+            encoded.image_embedding, coords, prompts.point_labels, boxes, prompts.mask_input, multimask_output
         )
         masks = np.empty((*low_res_logits.shape[:2], *fit.photo_hw), dtype=np.float32 if return_logits else np.bool_)
         rows, done = masks.reshape(-1, *fit.photo_hw), 0  # a view: (B, C, H, W) -> (B*C, H, W)
-        for logits in logits_in_parts(low_res_logits.flatten(0, 1), fit):
+        for logits in logits_in_parts(low_res_logits.reshape(-1, *low_res_logits.shape[-2:]), fit):
             part = logits if return_logits else logits > MASK_THRESHOLD
-            rows[done : done + len(part)] = part.cpu().numpy()
+            rows[done : done + len(part)] = as_numpy(part)
             done += len(part)
-        return masks, iou_predictions.cpu().numpy(), low_res_logits.cpu().numpy()
+        return masks, as_numpy(iou_predictions), as_numpy(low_res_logits)
 
 
 def _nothing(fit: CanvasFit, masks_a_prompt: int, return_logits: bool) -> Prediction:

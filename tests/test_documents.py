@@ -46,6 +46,7 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/deployment.md",
     "docs/page.md",
     "docs/python.md",
     "docs/evaluation.md",

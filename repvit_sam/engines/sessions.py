@@ -1,0 +1,51 @@
+"""ONNX Runtime sessions, opened one way everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CheckpointError, RepVitSamError
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Session:
+    """One ONNX file, ready to run."""
+
+    def __init__(self, session: Any, options: Any) -> None:
+        self._session, self._options = session, options
+
+    def run(self, outputs: list[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """Named arrays -> the outputs asked for; what only others need is not computed."""
+        return self._session.run(outputs, dict(inputs), self._options)
+
+
+def open_session(path: Path, device: str = "cpu") -> Session:
+    """Open an ONNX file.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+        ValueError: the device is none of ONNX Runtime's here.
+        RepVitSamError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise RepVitSamError("the onnx engine needs its extra: pip install 'repvit-sam[onnx]'") from None
+    known = [name for name, provider in _PROVIDERS.items() if provider in onnxruntime.get_available_providers()]
+    if device not in known:
+        raise ValueError(f"this onnxruntime computes on {', '.join(known)}, not on {device!r}")
+    session_options = onnxruntime.SessionOptions()
+    session_options.log_severity_level = 3  # errors; its warnings are about what it optimised
+    run_options = onnxruntime.RunOptions()
+    run_options.only_execute_path_to_fetches = True
+    try:
+        session = onnxruntime.InferenceSession(str(path), sess_options=session_options, providers=[_PROVIDERS[device]])
+    except Exception as error:
+        raise CheckpointError(f"{path} cannot be read by ONNX Runtime: {str(error).splitlines()[0]}") from error
+    return Session(session, run_options)

@@ -1,0 +1,130 @@
+"""Does an exported file compute what the model computes? Asked of a real photograph before an export is called done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..canvas import CanvasFit, fit_photo, normalise_and_pad, resize_photo
+from ..decoder import decode_all
+from ..engines.pytorch import TorchEngine
+from ..errors import ExportError
+from ..masks import MASK_THRESHOLD, logits_to_photo
+from ..model import SamModel
+from ..photo import Photo, read_photo
+
+Array = NDArray[Any]
+Encode = Callable[[Photo, Array], Array]  # content (uint8), canvas -> embedding
+Decode = Callable[[Array, Array, Array], Array]  # embedding, coords (N, 2), labels (N,) -> low_res_logits (1, 4, h, w)
+
+# the largest difference allowed, as a share of the largest number, and the least IoU of masks
+LIMITS = {
+    "fp32": (1e-3, 0.995),
+    "fp16": (2e-2, 0.98),
+    "palette8": (None, 0.85),
+    "linear8": (None, 0.85),
+    "int8": (None, 0.8),
+}
+
+# coffee.jpg, photo pixels: the cup's box, a point on it with one on the table, and both
+_BOX = [(170.0, 12.0, 2), (425.0, 282.0, 3)]
+_POINTS = [(300.0, 200.0, 1), (20.0, 20.0, 0)]
+_PROMPTS = (_BOX, _POINTS, [*_POINTS, *_BOX])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far an export is from PyTorch.
+
+    Attributes:
+        difference: largest difference of the embedding (encoder) or logits (decoder), as a share of the largest number.
+        mask_iou: least IoU between masks at photo size, from a box, from points, and from both.
+    """
+
+    difference: float
+    mask_iou: float
+
+    def __str__(self) -> str:
+        return f"differs by {self.difference:.1e} of the largest number, masks agree to IoU {self.mask_iou:.4f}"
+
+
+class Reference:
+    """The model's own answers on the bundled photograph."""
+
+    def __init__(self, model: SamModel) -> None:
+        self._model = model
+        photo = read_photo(_photograph())
+        self.fit: CanvasFit = fit_photo((photo.shape[0], photo.shape[1]), model.canvas_size)
+        self.content = resize_photo(photo, self.fit)
+        self.canvas = normalise_and_pad(self.content, model.canvas_size)
+        self._embedding: Array = TorchEngine(model).encode(self.canvas).cpu().numpy()
+        self._logits = [self._decode(self._embedding, *self._labelled(prompt)) for prompt in _PROMPTS]
+
+    def compare_encoder(self, encode: Encode) -> Comparison:
+        """An exported encoder, with the model's own decoder."""
+        embedding = encode(self.content, self.canvas)
+        logits = [self._decode(embedding, *self._labelled(prompt)) for prompt in _PROMPTS]
+        return Comparison(_share(embedding, self._embedding), self._least_iou(logits))
+
+    def compare_decoder(self, decode: Decode) -> Comparison:
+        """An exported decoder, on the model's own embedding."""
+        logits = [decode(self._embedding, *self._labelled(prompt)) for prompt in _PROMPTS]
+        difference = max(_share(found, own) for found, own in zip(logits, self._logits, strict=True))
+        return Comparison(difference, self._least_iou(logits))
+
+    def _labelled(self, prompt: list[tuple[float, float, int]]) -> tuple[Array, Array]:
+        numbers = np.array(prompt)
+        return self.fit.coords_to_canvas(numbers[:, :2]), numbers[:, 2]
+
+    def _decode(self, embedding: Array, coords: Array, labels: Array) -> Array:
+        import torch
+
+        with torch.no_grad():
+            corners = coords[labels >= 2]
+            points, marks = coords[labels < 2], labels[labels < 2]
+            logits, _ = decode_all(
+                self._model,
+                torch.as_tensor(embedding, dtype=torch.float32),
+                torch.as_tensor(points[None], dtype=torch.float32) if len(points) else None,
+                torch.as_tensor(marks[None], dtype=torch.int) if len(points) else None,
+                torch.as_tensor(corners.reshape(1, 4), dtype=torch.float32) if len(corners) else None,
+                None,
+            )
+            return logits.numpy()
+
+    def _least_iou(self, logits: list[Array]) -> float:
+        """Of the single mask (the first), which is the one to take for a box and for several points."""
+        ious = []
+        for found, own in zip(logits, self._logits, strict=True):
+            a, b = (logits_to_photo(one[:, :1], self.fit) > MASK_THRESHOLD for one in (found, own))
+            union = np.logical_or(a, b).sum()
+            ious.append(1.0 if union == 0 else float(np.logical_and(a, b).sum() / union))
+        return min(ious)
+
+
+def check(name: str, precision: str, comparison: Comparison) -> None:
+    """Raise ExportError where an export is further from PyTorch than its precision explains."""
+    most, least = LIMITS[precision]
+    if not np.isfinite(comparison.difference):
+        raise ExportError(f"{name} gives NaN or infinity; nothing was written")
+    if (most is not None and comparison.difference > most) or comparison.mask_iou < least:
+        raise ExportError(f"{name} {comparison}, which is too far for {precision}; nothing was written")
+
+
+def _share(found: Array, own: Array) -> float:
+    return float(np.abs(np.asarray(found, dtype=np.float64) - own).max() / np.abs(own).max())
+
+
+def _photograph() -> Path:
+    spec = find_spec("repvit_sam.app")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        path = Path(folder) / "photos" / "coffee.jpg"
+        if path.is_file():
+            return path
+    raise ExportError("the bundled photograph coffee.jpg is missing; install the package anew")

@@ -1,0 +1,41 @@
+"""Bilinear resizing of logits, corners not aligned, nothing averaged: torch's for tensors, else the same in NumPy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Logits = TypeVar("Logits", "Tensor", NDArray[np.float32])
+
+
+def resize_logits(logits: Logits, size_hw: tuple[int, int]) -> Logits:
+    """(B, C, h, w) -> (B, C, H, W). NumPy arrays become what torch's ``F.interpolate`` gives, to 1e-6 of the range.
+
+    Not ``cv2.resize``: it places pixels more finely than torch's float32, and so cuts other pixels at the threshold.
+    """
+    if not isinstance(logits, np.ndarray):
+        from torch.nn import functional as F
+
+        return F.interpolate(logits, size_hw, mode="bilinear", align_corners=False)
+    above, below, down = _neighbours(logits.shape[2], size_hw[0])
+    left, right, across = _neighbours(logits.shape[3], size_hw[1])
+    columns: NDArray[np.float32] = (
+        logits.take(left, axis=3) * (1 - across) + logits.take(right, axis=3) * across
+    )  # (B, C, h, W)
+    down = down[:, None]
+    resized: NDArray[np.float32] = columns.take(above, axis=2) * (1 - down) + columns.take(below, axis=2) * down
+    return resized
+
+
+def _neighbours(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each new place along one side: the two old places it lies between, and how far it is towards the second."""
+    scale = np.float64(np.float32(old) / np.float32(new))  # torch's: rounded once, then one fused multiply-add
+    place = np.maximum(scale * (np.arange(new) + 0.5) - 0.5, 0).astype(np.float32)
+    first = np.minimum(place.astype(np.intp), old - 1)
+    second = np.minimum(first + 1, old - 1)
+    return first, second, np.clip(place - first.astype(np.float32), 0, 1).astype(np.float32)

@@ -1,0 +1,113 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from repvit_sam.cli import app
+from repvit_sam.errors import ExportError
+from repvit_sam.export import Wish, export_coreml, export_onnx
+from repvit_sam.export import exporting as exporting_module
+from repvit_sam.export.verify import Comparison, check
+from repvit_sam.files import sha256_of
+
+from ..conftest import CANVAS
+
+SMALL = Path(__file__).parents[3] / "weights" / "repvit_sam_m0_9.safetensors"
+
+
+def test_the_manifest_tells_what_the_files_take_and_give(onnx_folder, coreml_folder):
+    files = json.loads((onnx_folder / "manifest.json").read_text())["files"]
+    assert set(files) == {"encoder.onnx", "decoder.onnx"}
+    decoder = files["decoder.onnx"]
+    assert decoder["checkpoint_sha256"] == sha256_of(SMALL)
+    assert decoder["point_labels"]["2"] == "box, top left corner"
+    assert (decoder["canvas"], decoder["precision"], decoder["licence"]) == (CANVAS, "fp32", "Apache-2.0")
+    assert decoder["verified"]["difference"] < 1e-3
+    assert decoder["verified"]["mask_iou"] > 0.99
+    coreml = json.loads((coreml_folder / "manifest.json").read_text())["files"]
+    assert coreml["decoder.mlpackage"]["prompt_slots"] == 16
+    assert [one["name"] for one in coreml["encoder.mlpackage"]["inputs"]] == ["image", "content_hw"]
+
+
+def test_the_command_says_what_it_does_on_stderr_and_paths_on_stdout(tmp_path):
+    arguments = ["export", "onnx", "--checkpoint", "small", "--out", str(tmp_path / "x"), "--part", "decoder"]
+    result = CliRunner().invoke(app, [*arguments, "--canvas", "128"])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.split() == [str(tmp_path / "x" / "decoder.onnx"), str(tmp_path / "x" / "manifest.json")]
+    assert "masks agree to IoU" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["decoder.onnx", "manifest.json"]
+
+    before = (tmp_path / "x" / "decoder.onnx").read_bytes()
+    again = CliRunner().invoke(app, [*arguments, "--canvas", "128"])
+    assert again.exit_code == 1
+    assert "decoder.onnx exists; --force overwrites" in again.stderr
+    assert (tmp_path / "x" / "decoder.onnx").read_bytes() == before
+
+
+def test_a_part_made_later_joins_the_manifest_and_force_replaces_a_package(coreml_folder, tmp_path):
+    import shutil
+
+    shutil.copytree(coreml_folder, tmp_path / "phone")
+    stale = tmp_path / "phone" / "decoder.mlpackage" / "stale"
+    stale.touch()
+    wish = Wish(checkpoint="small", out=tmp_path / "phone", precision="fp32", canvas=CANVAS, part="decoder", force=True)
+    export_coreml(wish)
+    assert not stale.exists()
+    files = json.loads((tmp_path / "phone" / "manifest.json").read_text())["files"]
+    assert files["decoder.mlpackage"]["precision"] == "fp32"
+    assert files["encoder.mlpackage"]["precision"] == "fp16"
+    assert len(list((tmp_path / "phone").iterdir())) == 3
+
+
+def test_an_export_that_computes_something_else_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting_module, "_compare_onnx", lambda *_: Comparison(0.5, 0.4))
+    wish = Wish(checkpoint="small", out=tmp_path, precision="fp32", canvas=128, part="decoder")
+    with pytest.raises(ExportError, match="too far for fp32; nothing was written"):
+        export_onnx(wish)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_is_no_agreement():
+    with pytest.raises(ExportError, match="NaN"):
+        check("encoder.onnx", "int8", Comparison(float(np.nan), 1.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"precision": "fp8"}, "precision must be one of fp32, fp16, int8"),
+        ({"precision": "int8"}, "--calibrate FOLDER"),
+        ({"canvas": 100}, "multiple of 64"),
+        ({"checkpoint": "nothing.pt"}, "nothing.pt"),
+    ],
+)
+def test_wrong_wishes_are_refused_in_a_sentence(tmp_path, changes, says):
+    wish = Wish(checkpoint="small", out=tmp_path / "out", precision="fp32")
+    with pytest.raises(ValueError, match=says):
+        export_onnx(replace(wish, **changes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_core_ml_knows_other_precisions_and_a_wrong_part_is_none(tmp_path):
+    with pytest.raises(ValueError, match="fp16, fp32, palette8, linear8"):
+        export_coreml(Wish(checkpoint="small", out=tmp_path, precision="int8"))
+    with pytest.raises(ValueError, match="encoder, decoder, both"):
+        Wish(checkpoint="small", out=tmp_path, precision="fp32", part="neck")
+
+
+def test_a_foreign_manifest_is_not_overwritten(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    with pytest.raises(ExportError, match="no manifest of an export"):
+        export_onnx(Wish(checkpoint="small", out=tmp_path, precision="fp32", canvas=128, force=True))
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    result = CliRunner().invoke(app, ["export", "coreml", "--checkpoint", "small", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "pip install 'repvit-sam[export]'" in result.stderr
