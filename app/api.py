@@ -14,7 +14,7 @@ from repvit_sam.app.desk import MAX_UPLOAD, Desk
 from repvit_sam.app.messages import MessageError
 from repvit_sam.app.turns import BusyError, Kind, Work
 from repvit_sam.errors import RepVitSamError
-from repvit_sam.masks import box_xywh, encode_rle, mask_box_xyxy
+from repvit_sam.masks import coco_box, encode_rle
 
 
 def add_endpoint(desk: Desk) -> None:
@@ -58,18 +58,17 @@ def segment_function(desk: Desk) -> Callable[..., dict[str, Any]]:
             path = Path(photo or "")
             if not photo or path.stat().st_size > MAX_UPLOAD:
                 raise MessageError(f"send one photo of at most {MAX_UPLOAD:,} bytes")
-            stored, _ = desk.photos.add(path.name, path.read_bytes())
 
             def compute(work: Work[Any]) -> Any:
-                return desk.mask_of(stored.token, name, (step,))
+                return desk.mask_of_file(path, name, (step,))
 
-            mask, iou = desk.turns.ask(stored.token, Kind.CLICK, compute).future.result()
+            mask, iou = desk.turns.ask("programs", Kind.CLICK, compute).future.result()
         except (MessageError, RepVitSamError, BusyError) as error:
             raise gr.Error(str(error), print_exception=False) from None
         return {
             "size": list(mask.shape),
             "segmentation": encode_rle(mask),
-            "bbox": box_xywh(mask_box_xyxy(mask)),
+            "bbox": coco_box(mask),
             "area": int(mask.sum()),
             "predicted_iou": iou,
         }

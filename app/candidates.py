@@ -14,7 +14,7 @@ from repvit_sam.decoder import decode_all
 from repvit_sam.embedding import EncodedPhoto
 from repvit_sam.model import SamModel
 
-Known = MutableMapping[Chain, "Candidates"]
+AnswerKey = tuple[str, str, Chain]  # photo, checkpoint, chain
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,26 @@ class Candidates:
 
 
 @torch.inference_mode()
-def candidates_of(model: SamModel, encoded: EncodedPhoto, chain: Chain, known: Known) -> Candidates:
+def candidates_of(
+    model: SamModel,
+    encoded: EncodedPhoto,
+    chain: Chain,
+    known: MutableMapping[AnswerKey, Candidates],
+    of: tuple[str, str] = ("", ""),
+) -> Candidates:
     """Decode the last step of a chain, and those before it that are not known.
 
     A pure function of photo, weights and chain: undo, redo and a forgotten cache all give the same masks.
 
     Args:
         chain: at least one step, each with an object point or a box.
-        known: results by chain, with the pick of the last step left out; grows.
+        known: earlier results, with the pick of the last step left out; grows.
+        of: photo and checkpoint, which results are known by.
     """
     mask_input: Tensor | None = None
     result: Candidates | None = None
     for length in range(1, len(chain) + 1):
-        key = _without_last_pick(chain[:length])
+        key = (*of, _without_last_pick(chain[:length]))
         result = known.get(key)
         if result is None:
             result = _decode(model, encoded, chain[length - 1], mask_input)

@@ -9,21 +9,28 @@ from collections.abc import Sequence
 from repvit_sam.app.candidates import ordered_box
 from repvit_sam.app.messages import CodeObject, Step
 
-_HEAD = """import repvit_sam
-
-predictor = repvit_sam.SamPredictor(repvit_sam.load({checkpoint!r}))
+_OPEN = """predictor = repvit_sam.SamPredictor(repvit_sam.load({checkpoint!r}))
 predictor.set_image({name!r})
 """
 
 
-def as_python(name: str, checkpoint: str, objects: Sequence[CodeObject]) -> str:
+def as_python(name: str, objects: Sequence[CodeObject]) -> str:
     """A program that makes the same masks, one (H, W) bool array an object."""
-    parts = [_HEAD.format(checkpoint=checkpoint, name=name)]
+    decoded = any(item.rle for item in objects)
+    parts = ["import repvit_sam\n" + ("from repvit_sam.masks import decode_rle\n" if decoded else "")]
     taken: set[str] = set()
+    opened = None
     for item in objects:
+        if item.chain and item.checkpoint != opened:
+            parts.append(_OPEN.format(checkpoint=item.checkpoint, name=name))
+            opened = item.checkpoint
         variable = _variable(item.name, taken)
         taken.add(variable)
         lines = [f"# {item.name}".replace("\n", " ")]
+        if item.rle:
+            rle = {"size": list(item.rle.size), "counts": item.rle.counts}
+            parts.append("\n".join([*lines, f"{variable} = decode_rle({rle!r})"]) + "\n")
+            continue
         for number, step in enumerate(item.chain):
             lines += _lines(step, first=number == 0)
         parts.append("\n".join([*lines, f"{variable} = masks[pick]"]) + "\n")
@@ -62,7 +69,9 @@ def _number(value: float) -> float:
 
 def _variable(name: str, taken: set[str]) -> str:
     word = re.sub(r"\W+", "_", name.lower()).strip("_") or "mask"
-    reserved = {"masks", "iou_predictions", "low_res_logits", "predictor", "repvit_sam", "pick", "int"}
+    reserved = {"masks", "iou_predictions", "low_res_logits", "predictor", "repvit_sam", "pick", "int", "decode_rle"}
+    if not f"a{word}".isidentifier():
+        word = "mask"
     if word[0].isdigit() or keyword.iskeyword(word) or word in reserved:
         word = f"mask_{word}"
     number, free = 2, word

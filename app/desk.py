@@ -17,29 +17,30 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from cachetools import TTLCache
-
 import repvit_sam
 from repvit_sam.app import messages
 from repvit_sam.app.candidates import Candidates, candidates_of
 from repvit_sam.app.code import as_python
-from repvit_sam.app.messages import Chain, MessageError, Step
+from repvit_sam.app.messages import MOST_LAYERS, MOST_POINTS, MOST_STEPS, Chain, MessageError, Step
 from repvit_sam.app.pictures import logits_to_view, mask_to_view, mask_url, photo_url
 from repvit_sam.app.shelves import MAX_PIXELS, Encoded, GoneError, Models, Photos, StoredPhoto
 from repvit_sam.app.takeaway import take
 from repvit_sam.app.turns import BusyError, CancelledError, Kind, Turns, Work
+from repvit_sam.draw import COLOURS
 from repvit_sam.embedding import EncodedPhoto
 from repvit_sam.errors import RepVitSamError
 from repvit_sam.mask_generator import SamAutomaticMaskGenerator
-from repvit_sam.masks import Mask, box_xywh, decode_rle, encode_rle, logits_to_photo, mask_box_xyxy
+from repvit_sam.masks import MASK_THRESHOLD, Mask, coco_box, decode_rle, encode_rle, logits_to_photo
 from repvit_sam.model import SamModel
 from repvit_sam.photo import SUFFIXES, Photo, read_photo
+from repvit_sam.predictor import SamPredictor
 
 MAX_UPLOAD = 64 * 2**20  # bytes
 SLOW_DECODER_MS = 250  # above it, hovering starts switched off
 _KNOWN_MS = 1  # in less, nothing was decoded: the answer was known
 _THUMB_SIDE = 160
-_MOST_TICKETS = 1000
+_TAKEN_AT_ONCE = 2  # files in the making: each has the whole photo in memory
+_PIXELS_A_BATCH = 16_000_000  # of everything mode: others wait for one batch, about a second
 
 Answer = dict[str, Any]
 ServerFunction = Callable[[Any], Awaitable[Answer]]
@@ -59,7 +60,7 @@ def answered(function: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaita
         except BusyError as error:
             return _error("busy", error)
         except (CancelledError, asyncio.CancelledError):  # the second: a preview that a newer one replaced
-            return {"cancelled": True, "dropped": True}
+            return {"cancelled": True}
         except (MessageError, RepVitSamError) as error:
             return _error("bad", error)
         except Exception:
@@ -82,7 +83,8 @@ class Desk:
         self.photos = Photos(examples)
         self.turns = Turns()
         self._encoded = Encoded()
-        self._tickets: TTLCache[str, Work[Any]] = TTLCache(_MOST_TICKETS, 600)
+        self._tickets: dict[str, Work[Any]] = {}  # of what waits or is computed; bounded by the line
+        self._taking = asyncio.Semaphore(_TAKEN_AT_ONCE)
         self._encode_ms: deque[float] = deque(maxlen=20)
         self._decode_ms: deque[float] = deque(maxlen=20)
         self._thumbs = [
@@ -102,13 +104,15 @@ class Desk:
         decode_ms = _median(self._decode_ms)
         return {
             "version": repvit_sam.__version__,
-            "device": str(self.models[self.models.first].device),
+            "device": str(self.models.device),
             "checkpoints": [{"name": name, "label": label} for name, label in self.models.names().items()],
             "checkpoint": self.models.first,
             "examples": self._thumbs,
             "max_bytes": MAX_UPLOAD,
             "max_pixels": MAX_PIXELS,
             "suffixes": list(SUFFIXES),
+            "limits": {"layers": MOST_LAYERS, "steps": MOST_STEPS, "points": MOST_POINTS},
+            "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in COLOURS],
             "encode_ms": _median(self._encode_ms),
             "decode_ms": decode_ms,
             "hover": decode_ms is None or decode_ms <= SLOW_DECODER_MS,
@@ -125,7 +129,7 @@ class Desk:
         if len(content) > MAX_UPLOAD:
             raise MessageError(f"the file has {len(content):,} bytes; the page takes {MAX_UPLOAD:,}")
         name = Path(str(name).replace("\\", "/")).name[:200] or "photo"
-        return await self._opened(message, lambda: self._add(name, content))
+        return await self._opened(message, lambda: self.photos.add(name, content))
 
     @answered
     async def open_example(self, data: Any) -> Answer:
@@ -146,6 +150,7 @@ class Desk:
         work = self._tickets.get(messages.read(messages.Ticket, data).ticket)
         if work is None:
             return {"state": "unknown", "ahead": 0, "share": None}
+        work.asked_after = time.monotonic()
         state = "done" if work.future.done() else "working" if work.future.running() else "waiting"
         return {"state": state, "ahead": self.turns.ahead_of(work), "share": work.share}
 
@@ -153,7 +158,7 @@ class Desk:
     async def cancel(self, data: Any) -> Answer:
         work = self._tickets.get(messages.read(messages.Ticket, data).ticket)
         if work:
-            work.cancelled = True
+            self.turns.cancel(work)
         return {}
 
     @answered
@@ -175,7 +180,7 @@ class Desk:
                 "decode_ms": milliseconds,
             }
 
-        return await self._turn(message.photo, Kind.CLICK, compute)
+        return await self._turn(message, Kind.CLICK, compute)
 
     @answered
     async def hover(self, data: Any) -> Answer:
@@ -188,7 +193,7 @@ class Desk:
             mask = logits_to_view(found.picked(None)[None], encoded.fit)[0]
             return {"mask": mask_url(mask), "iou": found.iou_predictions[found.best], "decode_ms": milliseconds}
 
-        return await self._turn(message.photo, Kind.HOVER, compute)
+        return await self._turn(message, Kind.HOVER, compute)
 
     @answered
     async def keep(self, data: Any) -> Answer:
@@ -201,7 +206,7 @@ class Desk:
             mask, iou = self.mask_of(message.photo, message.checkpoint, message.chain)
             return {**_record(mask), "iou": iou}
 
-        return await self._turn(message.photo, Kind.CLICK, compute)
+        return await self._turn(message, Kind.CLICK, compute)
 
     @answered
     async def everything(self, data: Any) -> Answer:
@@ -214,16 +219,20 @@ class Desk:
             generator = SamAutomaticMaskGenerator(
                 self.models[message.checkpoint],
                 points_per_side=message.points_per_side,
-                points_per_batch=16,  # small, so that others wait for a second at most
+                points_per_batch=max(1, min(16, _PIXELS_A_BATCH // (photo.shape[0] * photo.shape[1]))),
                 pred_iou_thresh=message.pred_iou_thresh,
                 stability_score_thresh=message.stability_score_thresh,
                 min_mask_region_area=message.min_mask_region_area,
                 output_mode="coco_rle",
             )
             records = generator.generate(photo, lambda done, total: work.step(done / total))
-            return {"masks": [_found(record) for record in records], "seconds": time.perf_counter() - started}
+            found = []
+            for record in records[:MOST_LAYERS]:
+                found.append(_found(record))
+                work.step(1.0)
+            return {"masks": found, "seconds": time.perf_counter() - started}
 
-        return await self._turn(message.photo, Kind.LONG, compute, message.ticket)
+        return await self._turn(message, Kind.LONG, compute, message.ticket)
 
     @answered
     async def take(self, data: Any) -> Answer:
@@ -235,20 +244,28 @@ class Desk:
             file = take(stored.pixels(), stored.name, message.kind, message.layers, message.full_size, message.feather)
             return {"name": file.name, "mime": file.mime, "data": base64.b64encode(file.data).decode("ascii")}
 
-        return await asyncio.to_thread(compute)
+        async with self._taking:
+            return await asyncio.to_thread(compute)
 
     @answered
     async def code(self, data: Any) -> Answer:
         """The same masks as a Python program."""
         message = messages.read(messages.Code, data)
-        return {"python": as_python(message.name, message.checkpoint, message.objects)}
+        return {"python": await asyncio.to_thread(as_python, message.name, message.objects)}
 
     def mask_of(self, token: str, checkpoint: str, chain: Chain) -> tuple[Mask, float]:
         """(H, W) mask and its predicted IoU; on the worker's thread."""
         found, encoded, _ = self._decoded(token, checkpoint, chain)
         pick = found.best if chain[-1].pick is None else chain[-1].pick
-        logits = logits_to_photo(found.picked(pick)[None, None], encoded.fit)[0, 0]
-        return (logits > 0).cpu().numpy(), found.iou_predictions[pick]
+        return _mask_of(found, pick, encoded), found.iou_predictions[pick]
+
+    def mask_of_file(self, path: Path, checkpoint: str, chain: Chain) -> tuple[Mask, float]:
+        """As ``mask_of``, for a photo that nobody comes back to: nothing of it is kept."""
+        model = self.models[checkpoint]
+        predictor = SamPredictor(model)
+        predictor.set_image(read_photo(path, MAX_PIXELS))
+        found = candidates_of(model, predictor.encoded, chain, {})
+        return _mask_of(found, found.best, predictor.encoded), found.iou_predictions[found.best]
 
     async def _opened(self, message: messages.Open, get: Callable[[], tuple[StoredPhoto, Photo | None]]) -> Answer:
         def compute(work: Work[Answer]) -> Answer:
@@ -268,20 +285,14 @@ class Desk:
                 "checkpoint": message.checkpoint,
             }
 
-        return await self._turn(message.ticket or "guest", Kind.CLICK, compute, message.ticket)
-
-    def _add(self, name: str, content: bytes) -> tuple[StoredPhoto, Photo]:
-        try:
-            return self.photos.add(name, content)
-        except RepVitSamError as error:
-            raise MessageError(f"{name}: {str(error).removeprefix('the bytes are ')}") from None
+        return await self._turn(message, Kind.CLICK, compute, message.ticket)
 
     def _decoded(self, token: str, checkpoint: str, chain: Chain) -> tuple[Candidates, EncodedPhoto, float]:
         """(candidates, embedding, milliseconds of the decoder)"""
         stored, model = self.photos.get(token), self.models[checkpoint]
         encoded = self._encode(model, checkpoint, stored, None)
         started = time.perf_counter()
-        found = candidates_of(model, encoded, chain, self._encoded.answers(stored, checkpoint))
+        found = candidates_of(model, encoded, chain, self._encoded.answers, (stored.token, checkpoint))
         milliseconds = 1000 * (time.perf_counter() - started)
         if milliseconds < _KNOWN_MS:
             milliseconds = _median(self._decode_ms) or 0.0  # what it took once, about
@@ -299,11 +310,16 @@ class Desk:
         return encoded
 
     async def _turn(
-        self, visitor: str, kind: Kind, compute: Callable[[Work[Answer]], Answer], ticket: str = ""
+        self,
+        message: messages.Message,
+        kind: Kind,
+        compute: Callable[[Work[Answer]], Answer],
+        ticket: str = "",
     ) -> Answer:
-        work = self.turns.ask(visitor, kind, compute)
+        work = self.turns.ask(message.visitor, kind, compute)
         if ticket:
             self._tickets[ticket] = work
+            work.future.add_done_callback(lambda _: self._tickets.pop(ticket, None))
         return await asyncio.wrap_future(work.future)
 
     def _warm_up(self) -> None:
@@ -317,6 +333,12 @@ class Desk:
             self._decode_ms.popleft()  # the first one pays for memory and threads
 
 
+def _mask_of(found: Candidates, pick: int, encoded: EncodedPhoto) -> Mask:
+    logits = logits_to_photo(found.picked(pick)[None, None], encoded.fit)[0, 0]
+    mask: Mask = (logits > MASK_THRESHOLD).cpu().numpy()
+    return mask
+
+
 def _plain(method: Callable[[Any], Awaitable[Answer]], name: str) -> ServerFunction:
     async def function(data: Any) -> Answer:
         return await method(data)
@@ -328,7 +350,7 @@ def _plain(method: Callable[[Any], Awaitable[Answer]], name: str) -> ServerFunct
 def _record(mask: Mask) -> Answer:
     return {
         "rle": encode_rle(mask),
-        "bbox": box_xywh(mask_box_xyxy(mask)),
+        "bbox": coco_box(mask),
         "area": int(mask.sum()),
         "mask": mask_url(mask_to_view(mask)),
     }
@@ -354,7 +376,7 @@ def _extent(mask: Mask, photo_hw: tuple[int, int]) -> Answer:
 
 
 def _median(values: deque[float]) -> float | None:
-    return statistics.median(values) if values else None
+    return statistics.median(list(values)) if values else None  # a copy: the worker appends
 
 
 def _error(kind: str, error: object) -> Answer:

@@ -6,7 +6,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY = 80 * 2**20  # bytes: the largest upload and its form around it
+MAX_FORM = 80 * 2**20  # bytes: the largest upload and what is around it
+MAX_BODY = 16 * 2**20  # of anything else: JSON is parsed while everybody waits
 
 # Gradio's page needs inline scripts and eval; nothing needs another host. It may be framed: Spaces do so.
 _POLICY = (
@@ -24,17 +25,22 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses bodies above ``MAX_BODY`` before they fill the memory, and adds the headers."""
+    """Refuses bodies that are too large before they fill the memory, and adds the headers."""
 
-    def __init__(self, app: ASGIApp, max_body: int = MAX_BODY, always_fresh: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, max_body: int = MAX_BODY, max_form: int = MAX_FORM, always_fresh: str = ""
+    ) -> None:
         """``always_fresh``: the path below which browsers ask again whether a file has changed."""
-        self._app, self._max_body, self._always_fresh = app, max_body, always_fresh
+        self._app, self._max_body, self._max_form, self._always_fresh = app, max_body, max_form, always_fresh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if int(dict(scope["headers"]).get(b"content-length", b"0") or 0) > self._max_body:
+        headers = dict(scope["headers"])
+        is_form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        most = self._max_form if is_form else self._max_body
+        if int(headers.get(b"content-length", b"0") or 0) > most:
             await _refuse(send)
             return
         received = 0
@@ -43,7 +49,7 @@ class Guard:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_body:
+            if received > most:
                 raise HTTPException(413)  # from within the request: Starlette answers
             return message
 

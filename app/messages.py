@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 MOST_STEPS = 32
 MOST_POINTS = 64
 MOST_LAYERS = 400
 
-_Short = Annotated[str, Field(max_length=200)]
+_Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
@@ -19,12 +19,18 @@ class MessageError(ValueError):
     """A message that no page of ours sends."""
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What all of them have."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    visitor: _Short = "guest"  # a page's own random name: whose turn it is
 
-class Step(_Message):
+
+class Step(BaseModel):
     """A prompt set; all but the last of a chain hand the picked candidate's logits to the next."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     points: tuple[tuple[float, float, Literal[0, 1]], ...] = Field((), max_length=MOST_POINTS)
     box: tuple[float, float, float, float] | None = None
@@ -52,12 +58,12 @@ class Step(_Message):
 Chain = tuple[Step, ...]
 
 
-class _OnPhoto(_Message):
+class _OnPhoto(Message):
     photo: _Short
     checkpoint: _Short = "default"
 
 
-class Open(_Message):
+class Open(Message):
     checkpoint: _Short = "default"
     ticket: _Short = ""
 
@@ -87,24 +93,24 @@ class Everything(_OnPhoto):
     min_mask_region_area: int = Field(100, ge=0, le=1_000_000)
 
 
-class Ticket(_Message):
+class Ticket(Message):
     ticket: _Short
 
 
-class Rle(_Message):
+class Rle(BaseModel):
     """COCO's compressed RLE."""
 
     size: tuple[int, int]
     counts: Annotated[str, Field(max_length=4_000_000)]
 
 
-class Layer(_Message):
+class Layer(BaseModel):
     name: _Short
     colour: _Colour
     rle: Rle
 
 
-class Take(_Message):
+class Take(Message):
     photo: _Short
     kind: Literal["cutout", "mask", "overlay", "coco", "svg"]
     layers: tuple[Layer, ...] = Field(min_length=1, max_length=MOST_LAYERS)
@@ -112,18 +118,27 @@ class Take(_Message):
     feather: float = Field(0, ge=0, le=50)
 
 
-class CodeObject(_Message):
-    name: _Short
-    chain: Chain = Field(min_length=1, max_length=MOST_STEPS)
+class CodeObject(BaseModel):
+    """What a program is to make again: a chain of prompts, or a mask that everything mode found."""
 
-
-class Code(_Message):
     name: _Short
     checkpoint: _Short = "default"
+    chain: Chain = Field((), max_length=MOST_STEPS)
+    rle: Rle | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> CodeObject:
+        if bool(self.chain) == bool(self.rle):
+            raise ValueError("give either a chain or an rle")
+        return self
+
+
+class Code(Message):
+    name: _Short
     objects: tuple[CodeObject, ...] = Field(max_length=MOST_LAYERS)
 
 
-M = TypeVar("M", bound=_Message)
+M = TypeVar("M", bound=Message)
 
 
 def read(kind: type[M], content: object) -> M:

@@ -10,14 +10,13 @@ import threading
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from cachetools import LRUCache, TTLCache
 
 import repvit_sam
-from repvit_sam.app.candidates import Candidates
-from repvit_sam.app.messages import Chain, MessageError
+from repvit_sam.app.candidates import AnswerKey, Candidates
+from repvit_sam.app.messages import MessageError
 from repvit_sam.checkpoints import ALIASES, CATALOGUE
 from repvit_sam.embedding import EncodedPhoto
 from repvit_sam.errors import PhotoError
@@ -69,13 +68,11 @@ class Photos:
         Raises:
             PhotoError: it is no photo, or too large for the page.
         """
-        photo = read_photo(data)
-        height, width = photo.shape[:2]
-        if height * width > MAX_PIXELS:
-            raise PhotoError(
-                f"the photo is {width}x{height}; the page takes {MAX_PIXELS:,} pixels, the command line more"
-            )
-        stored = StoredPhoto(secrets.token_urlsafe(18), name, data, (height, width))
+        try:
+            photo = read_photo(data, MAX_PIXELS)
+        except PhotoError as error:
+            raise PhotoError(str(error).replace("the given bytes", name)) from None
+        stored = StoredPhoto(secrets.token_urlsafe(18), name, data, (photo.shape[0], photo.shape[1]))
         with self._lock:
             self._stored[stored.token] = stored
         return stored, photo
@@ -105,7 +102,7 @@ class Models:
         self._first_is_at = checkpoint
         self._device = device
         self._loaded: LRUCache[str, SamModel] = LRUCache(_MODELS)
-        self[self.first]
+        self.device = self[self.first].device
 
     def names(self) -> dict[str, str]:
         """Name -> what to show; the one that the server was started with first."""
@@ -126,7 +123,7 @@ class Encoded:
 
     def __init__(self) -> None:
         self._embeddings: TTLCache[tuple[str, str], EncodedPhoto] = TTLCache(_EMBEDDINGS, KEEP_SECONDS)
-        self._answers: TTLCache[Any, Candidates] = TTLCache(_ANSWERS, KEEP_SECONDS)
+        self._answers: TTLCache[AnswerKey, Candidates] = TTLCache(_ANSWERS, KEEP_SECONDS)
 
     def has(self, stored: StoredPhoto, checkpoint: str) -> bool:
         return (stored.token, checkpoint) in self._embeddings
@@ -141,34 +138,10 @@ class Encoded:
             self._embeddings[key] = predictor.encoded
         return self._embeddings[key]
 
-    def answers(self, stored: StoredPhoto, checkpoint: str) -> MutableMapping[Chain, Candidates]:
-        """What is known of this photo and checkpoint, by chain."""
-        return _View(self._answers, (stored.token, checkpoint))
-
-
-class _View(MutableMapping[Chain, Candidates]):
-    """The part of a shelf whose keys begin with a prefix."""
-
-    def __init__(self, shelf: TTLCache[Any, Candidates], prefix: tuple[str, str]) -> None:
-        self._shelf, self._prefix = shelf, prefix
-
-    def __getitem__(self, chain: Chain) -> Candidates:
-        return self._shelf[self._key(chain)]
-
-    def __setitem__(self, chain: Chain, value: Candidates) -> None:
-        self._shelf[self._key(chain)] = value
-
-    def __delitem__(self, chain: Chain) -> None:
-        del self._shelf[self._key(chain)]
-
-    def __iter__(self) -> Any:
-        return (key[2] for key in self._shelf if key[:2] == self._prefix)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _key(self, chain: Chain) -> tuple[str, str, Chain]:
-        return (*self._prefix, chain)
+    @property
+    def answers(self) -> MutableMapping[AnswerKey, Candidates]:
+        """By photo, checkpoint and chain; see candidates.py."""
+        return self._answers
 
 
 def _installed() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from PIL import Image
 
 from repvit_sam.app.messages import Layer, MessageError, Rle
 from repvit_sam.draw import crop_to, cut_out, mask_picture, overlay
-from repvit_sam.masks import Mask, box_xywh, decode_rle, encode_rle, mask_box_xyxy, run_lengths
+from repvit_sam.masks import Mask, coco_box, decode_rle, encode_rle, run_lengths
 from repvit_sam.photo import Photo
 
 _OUTLINE_TOLERANCE = 0.5  # pixels by which an outline may miss its mask's edge
@@ -35,21 +35,37 @@ def take(photo: Photo, name: str, kind: str, layers: Sequence[Layer], full_size:
     Raises:
         MessageError: a layer's mask is damaged or of another photo's size.
     """
-    masks = [checked_mask(layer.rle, (photo.shape[0], photo.shape[1])) for layer in layers]
+    photo_hw = (photo.shape[0], photo.shape[1])
+    masks = Masks(layers, photo_hw)
     stem = Path(name).stem or "photo"
     if kind == "coco":
-        text = json.dumps(coco(name, masks, [layer.name for layer in layers]), indent=1)
+        text = json.dumps(coco(name, photo_hw, masks, [layer.name for layer in layers]), indent=1)
         return File(f"{stem}_coco.json", "application/json", text.encode())
     if kind == "svg":
-        return File(f"{stem}_outlines.svg", "image/svg+xml", svg(masks, layers).encode())
+        return File(f"{stem}_outlines.svg", "image/svg+xml", svg(photo_hw, masks, layers).encode())
     if kind == "overlay":
         colours = [_rgb(layer.colour) for layer in layers]
-        return File(f"{stem}_overlay.png", "image/png", _png(overlay(photo, masks, colours=colours)))
-    together = np.logical_or.reduce(masks)
+        return File(f"{stem}_overlay.png", "image/png", _png(overlay(photo, masks, colours=colours, in_order=True)))
+    together = np.zeros(photo_hw, dtype=bool)
+    for mask in masks:
+        together |= mask
     if kind == "mask":
         return File(f"{stem}_mask.png", "image/png", _png(mask_picture(together)))
     picture = cut_out(photo, together, feather)
     return File(f"{stem}_cutout.png", "image/png", _png(picture if full_size else crop_to(picture, together, feather)))
+
+
+class Masks(Sequence[Mask]):
+    """The layers' masks, decoded one at a time: four hundred of a large photo would fill the memory."""
+
+    def __init__(self, layers: Sequence[Layer], photo_hw: tuple[int, int]) -> None:
+        self._layers, self.photo_hw = layers, photo_hw
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return checked_mask(self._layers[index].rle, self.photo_hw)
 
 
 def checked_mask(rle: Rle, photo_hw: tuple[int, int]) -> Mask:
@@ -59,7 +75,10 @@ def checked_mask(rle: Rle, photo_hw: tuple[int, int]) -> Mask:
         MessageError: it is not a mask of this photo.
     """
     try:
-        fits = tuple(rle.size) == photo_hw and sum(run_lengths(rle.counts)) == photo_hw[0] * photo_hw[1]
+        fits = (
+            tuple(rle.size) == photo_hw
+            and sum(run_lengths(rle.counts, photo_hw[0] * photo_hw[1])) == photo_hw[0] * photo_hw[1]
+        )
     except ValueError:
         fits = False
     if not fits:
@@ -67,9 +86,9 @@ def checked_mask(rle: Rle, photo_hw: tuple[int, int]) -> Mask:
     return decode_rle({"size": list(rle.size), "counts": rle.counts})
 
 
-def coco(name: str, masks: Sequence[Mask], names: Sequence[str]) -> dict[str, Any]:
+def coco(name: str, photo_hw: tuple[int, int], masks: Iterable[Mask], names: Sequence[str]) -> dict[str, Any]:
     """COCO's detection format: one image, a category for each name, RLE segmentations."""
-    height, width = masks[0].shape
+    height, width = photo_hw
     categories = {label: number for number, label in enumerate(dict.fromkeys(names), 1)}
     return {
         "info": {"description": "made with RepViT-SAM"},
@@ -82,7 +101,7 @@ def coco(name: str, masks: Sequence[Mask], names: Sequence[str]) -> dict[str, An
                 "category_id": categories[label],
                 "segmentation": encode_rle(mask),
                 "area": int(np.count_nonzero(mask)),
-                "bbox": box_xywh(mask_box_xyxy(mask)),
+                "bbox": coco_box(mask),
                 "iscrowd": 0,
             }
             for number, (mask, label) in enumerate(zip(masks, names, strict=True), 1)
@@ -90,9 +109,9 @@ def coco(name: str, masks: Sequence[Mask], names: Sequence[str]) -> dict[str, An
     }
 
 
-def svg(masks: Sequence[Mask], layers: Sequence[Layer]) -> str:
+def svg(photo_hw: tuple[int, int], masks: Iterable[Mask], layers: Sequence[Layer]) -> str:
     """One path a layer, holes cut out by the even-odd rule, in photo pixels."""
-    height, width = masks[0].shape
+    height, width = photo_hw
     paths = [
         f"  <path id={quoteattr(f'layer-{number}')} data-name={quoteattr(layer.name)} fill={quoteattr(layer.colour)} "
         f'fill-opacity="0.5" stroke={quoteattr(layer.colour)} fill-rule="evenodd" d="{outlines(mask)}"/>'
@@ -112,7 +131,8 @@ def outlines(mask: Mask) -> str:
     contours, _ = cv2.findContours(twice, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     parts = []
     for contour in contours:
-        corners = cv2.approxPolyDP(contour, 2 * _OUTLINE_TOLERANCE, closed=True)[:, 0]
+        simple = cv2.approxPolyDP(contour, 2 * _OUTLINE_TOLERANCE, closed=True)
+        corners = (simple if len(simple) > 2 else contour)[:, 0]  # a line of one pixel would lose its area
         places = (corners + 0.5) / 2
         parts.append("M" + "L".join(f"{x:g},{y:g}" for x, y in places.tolist()) + "Z")
     return "".join(parts)

@@ -8,6 +8,7 @@ batches.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 _MOST_WAITING = 200
 _MOST_OF_ONE = 20
+_MOST_LONG_OF_ONE = 1
+_FORGOTTEN_SECONDS = 180  # a hidden tab still asks once a minute; a closed one does not
 
 
 class BusyError(RuntimeError):
@@ -48,16 +51,17 @@ class Work(Generic[T]):
     future: Future[T] = field(default_factory=Future)
     share: float | None = None
     cancelled: bool = False
+    asked_after: float = field(default_factory=time.monotonic)
 
     def step(self, share: float) -> None:
         """Say how much is done, and let those go first who only want a click's mask.
 
         Raises:
-            CancelledError: somebody called ``cancel``.
+            CancelledError: somebody called ``cancel``, or nobody asks how far it is any more.
         """
         self.share = share
         self.turns.serve_clicks()
-        if self.cancelled:
+        if self.cancelled or time.monotonic() - self.asked_after > _FORGOTTEN_SECONDS:
             raise CancelledError
 
 
@@ -79,7 +83,10 @@ class Turns:
         """
         work = Work(visitor, kind, compute, self)
         with self._change:
-            if len(self._clicks.get(visitor, ())) >= _MOST_OF_ONE or self._count() >= _MOST_WAITING:
+            mine = len(self._clicks.get(visitor, ()))
+            mine_long = sum(other.visitor == visitor for other in self._long)
+            full = mine_long >= _MOST_LONG_OF_ONE if kind is Kind.LONG else mine >= _MOST_OF_ONE
+            if full or self._count() >= _MOST_WAITING:
                 raise BusyError("too many requests are waiting; try again in a moment")
             if kind is Kind.HOVER:
                 outdated = self._hovers.pop(visitor, None)
@@ -93,6 +100,18 @@ class Turns:
             self._change.notify()
         return work
 
+    def cancel(self, work: Work[Any]) -> None:
+        """Take work out of line, or have it end at its next step."""
+        work.cancelled = True
+        with self._change:
+            waiting = self._long if work.kind is Kind.LONG else self._clicks.get(work.visitor, deque())
+            if work not in waiting:
+                return
+            waiting.remove(work)
+            if not self._clicks.get(work.visitor, True):
+                del self._clicks[work.visitor]
+        work.future.cancel()
+
     def ahead_of(self, work: Work[Any]) -> int:
         """How many will be served before this one, about."""
         with self._change:
@@ -105,11 +124,7 @@ class Turns:
 
     def serve_clicks(self) -> None:
         """Serve whoever waits for something short; called by the worker from within long work."""
-        while True:
-            with self._change:
-                work = self._next_short()
-            if work is None:
-                return
+        while (work := self._locked_next_short()) is not None:
             _do(work)
 
     def _serve(self) -> None:
@@ -120,6 +135,10 @@ class Turns:
                     self._change.wait()
                     continue
             _do(work)
+
+    def _locked_next_short(self) -> Work[Any] | None:
+        with self._change:
+            return self._next_short()
 
     def _next_short(self) -> Work[Any] | None:
         if self._clicks:
@@ -135,11 +154,14 @@ class Turns:
 
 
 def _do(work: Work[Any]) -> None:
-    if work.cancelled or not work.future.set_running_or_notify_cancel():
-        if not work.future.done():
-            work.future.set_exception(CancelledError())
-        return
+    if not work.future.set_running_or_notify_cancel():
+        return  # cancelled; from here on nobody can
+    compute, work.compute = work.compute, _done  # what it holds, an upload perhaps, is not kept with its ticket
     try:
-        work.future.set_result(work.compute(work))
+        work.future.set_result(compute(work))
     except Exception as error:
         work.future.set_exception(error)
+
+
+def _done(work: Work[Any]) -> Any:
+    raise AssertionError("work is done once")

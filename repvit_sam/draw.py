@@ -36,14 +36,18 @@ def overlay(
     masks: Sequence[Mask],
     opacity: float = 0.5,
     colours: Sequence[tuple[int, int, int]] = COLOURS,
+    in_order: bool = False,
 ) -> Photo:
-    """The photo with each mask tinted and outlined in a colour of its own; small masks lie on top of large ones.
+    """The photo with each mask tinted and outlined in a colour of its own.
 
     Args:
         colours: RGB, used in turn.
+        in_order: later masks lie on top of earlier ones; else small ones on top of large ones.
     """
     picture = photo.copy()
-    order = sorted(range(len(masks)), key=lambda index: -int(np.count_nonzero(masks[index])))
+    order = list(range(len(masks)))
+    if not in_order:
+        order.sort(key=lambda index: -int(np.count_nonzero(masks[index])))
     for index in order:
         mask, colour = masks[index], np.array(colours[index % len(colours)], dtype=np.uint16)
         share = round(opacity * 256)  # in 256ths: 16-bit integers take a quarter of the memory of floats

@@ -45,12 +45,13 @@ SUFFIXES = (
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
-def read_photo(source: PhotoSource) -> Photo:
+def read_photo(source: PhotoSource, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photo.
 
     Args:
         source: a path, the bytes of a file, an open binary file, a PIL image, a NumPy array (H, W), (H, W, 1 | 3 | 4)
             in RGB order, or a torch tensor (1 | 3 | 4, H, W). Arrays are uint8, uint16, bool, or float in 0..1.
+        max_pixels: larger pictures are refused by their header, before any pixel is decoded.
 
     Returns:
         (H, W, 3) uint8 RGB, C-contiguous.
@@ -59,13 +60,13 @@ def read_photo(source: PhotoSource) -> Photo:
         PhotoError: the source is missing, empty, damaged, too large, or not a picture.
     """
     if isinstance(source, Image.Image):
-        return _from_pil(source, "the PIL image")
+        return _from_pil(source, "the PIL image", max_pixels)
     if isinstance(source, np.ndarray):
         return _from_array(source, "a photo array")
     if isinstance(source, (bytes, bytearray)):
-        return _from_bytes(bytes(source), "the given bytes")
+        return _from_bytes(bytes(source), "the given bytes", max_pixels)
     if isinstance(source, (str, os.PathLike)):
-        return _from_path(os.fspath(source))
+        return _from_path(os.fspath(source), max_pixels)
     if hasattr(source, "detach") and hasattr(source, "permute"):  # a torch tensor, without importing torch
         return _from_tensor(source)
     if hasattr(source, "read"):
@@ -75,7 +76,7 @@ def read_photo(source: PhotoSource) -> Photo:
             raise PhotoError(f"the given file cannot be read: {error}") from None
         if not isinstance(data, bytes):
             raise PhotoError("a photo file must be opened in binary mode ('rb'); this one gives text")
-        return _from_bytes(data, "the given file")
+        return _from_bytes(data, "the given file", max_pixels)
     raise PhotoError(
         "a photo must be a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor, "
         f"got {type(source).__name__}"
@@ -103,7 +104,7 @@ def find_photos(words: list[str]) -> list[Path]:
     return list(found)
 
 
-def _from_path(name: str) -> Photo:
+def _from_path(name: str, max_pixels: int) -> Photo:
     if name.startswith(("http://", "https://")):
         raise PhotoError(f"{name} is a web address; download the photo first and give its path")
     path = Path(name)
@@ -122,16 +123,16 @@ def _from_path(name: str) -> Photo:
         if isinstance(error, PhotoError):
             raise
         raise PhotoError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return _from_bytes(data, name)
+    return _from_bytes(data, name, max_pixels)
 
 
-def _from_bytes(data: bytes, name: str) -> Photo:
+def _from_bytes(data: bytes, name: str, max_pixels: int) -> Photo:
     if not data:
         raise PhotoError(f"{name}: empty, no picture inside")
     if len(data) > MAX_BYTES:
         raise PhotoError(f"{name} has more than {MAX_BYTES:,} bytes, the limit")
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return _from_heif(data, name)
+        return _from_heif(data, name, max_pixels)
     try:
         with warnings.catch_warnings():
             # the limit is ours and is checked below, before any pixel is decoded
@@ -140,10 +141,10 @@ def _from_bytes(data: bytes, name: str) -> Photo:
     except UnidentifiedImageError:
         raise PhotoError(f"{name} is not a picture in a known format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
-        raise PhotoError(f"{name} is larger than {MAX_PIXELS:,} pixels, the limit") from None
+        raise PhotoError(f"{name} is larger than {max_pixels:,} pixels, the limit") from None
     except Exception as error:  # a damaged header can raise nearly anything in a decoder
         raise PhotoError(f"{name} is damaged: {error}") from error
-    return _from_pil(image, name)
+    return _from_pil(image, name, max_pixels)
 
 
 def _pillow_reads(image_format: str) -> bool:
@@ -151,24 +152,24 @@ def _pillow_reads(image_format: str) -> bool:
     return image_format in Image.OPEN
 
 
-def _from_heif(data: bytes, name: str) -> Photo:
+def _from_heif(data: bytes, name: str, max_pixels: int) -> Photo:
     try:
         import pillow_heif  # optional; used as a reader only, never registered with Pillow
     except ImportError:
         raise PhotoError(f"{name} is a HEIC picture; install the reader for it: pip install pillow-heif") from None
     try:
         heif = pillow_heif.open_heif(data)
-        _check_pixels(heif.size[0], heif.size[1], name)  # before any pixel is decoded
-        return _from_pil(heif.to_pillow(), name)
+        _check_pixels(heif.size[0], heif.size[1], name, max_pixels)  # before any pixel is decoded
+        return _from_pil(heif.to_pillow(), name, max_pixels)
     except PhotoError:
         raise
     except Exception as error:
         raise PhotoError(f"{name} is damaged: {error}") from error
 
 
-def _from_pil(image: Image.Image, name: str) -> Photo:
+def _from_pil(image: Image.Image, name: str, max_pixels: int) -> Photo:
     width, height = image.size
-    _check_pixels(width, height, name)
+    _check_pixels(width, height, name, max_pixels)
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
@@ -181,11 +182,11 @@ def _from_pil(image: Image.Image, name: str) -> Photo:
         raise PhotoError(f"{name} is damaged or cut off: {error}") from error
 
 
-def _check_pixels(width: int, height: int, name: str) -> None:
+def _check_pixels(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
     if width < 1 or height < 1:
         raise PhotoError(f"{name} is {width}x{height} pixels; at least 1x1 is needed")
-    if width * height > MAX_PIXELS:
-        raise PhotoError(f"{name} is {width}x{height}, more than {MAX_PIXELS:,} pixels, the limit")
+    if width * height > max_pixels:
+        raise PhotoError(f"{name} is {width}x{height}, more than {max_pixels:,} pixels, the limit")
 
 
 def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:

@@ -13,16 +13,22 @@ export function makeActions(app, refresh) {
   const { store } = app;
   const doc = () => store.get().story.present;
 
+  const limits = () => store.get().about.limits;
+
   /** @param {story.Doc} next @param {{since?: number, touched?: story.Target | null}} [how] */
   function step(next, { since, touched = store.get().touched } = {}) {
+    settleColour();
     store.set({ story: history.commit(store.get().story, next), touched, draft: null, hidden: false });
     refresh(since);
   }
 
   function addPoint(at, isBackground, since) {
+    const most = limits();
+    if (story.prompts(doc()).points.length >= most.points)
+      return app.toast(`A mask takes ${most.points} points. Delete one, or keep the object and start another.`);
     const point = story.pointAt(at, isBackground, store.get().photo);
-    const next = story.addPoint(doc(), point, seenIndex(store.get()));
-    step(next, { since, touched: { kind: 'point', index: story.prompts(next).points.length - 1 } });
+    const next = story.addPoint(doc(), point, seenIndex(store.get()), most.steps);
+    return step(next, { since, touched: { kind: 'point', index: story.prompts(next).points.length - 1 } });
   }
 
   const addBox = (a, b, since) =>
@@ -60,10 +66,12 @@ export function makeActions(app, refresh) {
   }
 
   function undo() {
+    settleColour();
     travel(history.undo(store.get().story), 'Nothing to undo.', 'Undone.');
   }
 
   function redo() {
+    settleColour();
     travel(history.redo(store.get().story), 'Nothing to redo.', 'Done again.');
   }
 
@@ -88,20 +96,21 @@ export function makeActions(app, refresh) {
   async function currentObject() {
     if (!story.hasObject(doc())) return null;
     const chain = chainNow();
-    const kept = await app.ask('keep', { checkpoint: store.get().checkpoint, chain });
-    return { ...kept, chain, colour: layers.freeColour(doc().layers) };
+    const { checkpoint, about } = store.get();
+    const kept = await app.ask('keep', { checkpoint, chain });
+    return { ...kept, checkpoint, chain, colour: layers.freeColour(doc().layers, about.colours) };
   }
 
   let isKeeping = false; // Enter pressed twice keeps once
 
   async function keep() {
-    if (isKeeping || !store.get().photo) return;
+    if (isKeeping || !store.get().photo || !hasRoom(1)) return;
     isKeeping = true;
     const question = story.questionOf(doc().chain);
     const { photo } = store.get();
     try {
       const object = await currentObject();
-      if (store.get().photo.name !== photo.name) return;
+      if (store.get().photo.id !== photo.id) return;
       if (!object) return void app.say('Nothing to keep yet: click an object first.');
       await store.get().shapes.load(object.mask);
       // clicks that came meanwhile belong to the next object
@@ -114,6 +123,13 @@ export function makeActions(app, refresh) {
     } finally {
       isKeeping = false;
     }
+  }
+
+  /** Whether so many layers more fit; says so where they do not. @param {number} more */
+  function hasRoom(more) {
+    const room = limits().layers - doc().layers.length;
+    if (more > room) app.toast(`A photo holds ${limits().layers} layers; there is room for ${room} more.`);
+    return more <= room;
   }
 
   /** @param {object[]} objects  the last one comes to lie on top */
@@ -143,20 +159,32 @@ export function makeActions(app, refresh) {
   // looking at another layer is no step: undo is for what was made
   const selectLayer = (id) => store.set({ story: history.amend(store.get().story, layers.selectLayer(doc(), id)) });
 
-  /** @type {story.Doc | null} before a colour that is still being chosen */
-  let uncoloured = null;
+  /** @type {{photo: string, id: number, colour: string} | null} a colour is being chosen; this is the old one */
+  let recolouring = null;
 
   /** A colour shows while it is being chosen ... */
   function tryColour(id, colour) {
-    uncoloured ??= doc();
+    if (recolouring && recolouring.id !== id) settleColour();
+    const layer = layerOf(id);
+    if (!layer) return;
+    recolouring ??= { photo: store.get().photo.id, id, colour: layer.colour };
     store.set({ story: history.amend(store.get().story, layers.changeLayer(doc(), id, { colour })) });
   }
 
-  /** ... and becomes one step when it is. */
   function setColour(id, colour) {
-    if (uncoloured) store.set({ story: history.amend(store.get().story, uncoloured) });
-    uncoloured = null;
-    changeLayer(id, { colour });
+    tryColour(id, colour);
+    settleColour();
+  }
+
+  /** ... and becomes one step when it is, or when something else is done meanwhile. */
+  function settleColour() {
+    if (!recolouring) return;
+    const { photo, id, colour } = recolouring;
+    recolouring = null;
+    const now = layerOf(id);
+    if (store.get().photo.id !== photo || !now || now.colour === colour) return;
+    const before = history.amend(store.get().story, layers.changeLayer(doc(), id, { colour }));
+    store.set({ story: history.commit(before, doc()) });
   }
 
   return {
@@ -170,6 +198,7 @@ export function makeActions(app, refresh) {
     redo,
     keep,
     currentObject,
+    hasRoom,
     addLayers,
     removeLayer,
     toggleLayer,

@@ -1,7 +1,7 @@
 /** Prompts -> mask: asks the server for the newest prompts, shows the answer, measures how long it took. */
 
 import { hasPrompts, prompts, questionOf } from './story.js';
-import { newestOnly, sleep } from './wire.js';
+import { evenIfBusy, newestOnly, sleep } from './wire.js';
 
 const REMEMBERED = 60; // answers; undo and redo need not ask again
 const HOVER_PAUSE_MS = 30;
@@ -32,8 +32,7 @@ export function makeAsking(app) {
   /** @type {Map<string, Answer>} */
   const answers = new Map();
 
-  const keyOf = ({ photo, checkpoint }, question) =>
-    `${photo.width} ${photo.name} ${photo.token} ${checkpoint} ${question}`;
+  const keyOf = ({ photo, checkpoint }, question) => `${photo.id} ${checkpoint} ${question}`;
 
   /** Bring the mask up to date with the prompts. @param {number} since  when the person did it, as event.timeStamp */
   function refresh(since = performance.now()) {
@@ -53,16 +52,19 @@ export function makeAsking(app) {
     const isCurrent = () => {
       const now = store.get();
       return (
-        now.photo?.name === photo.name &&
-        now.checkpoint === checkpoint &&
-        questionOf(now.story.present.chain) === question
+        now.photo?.id === photo.id && now.checkpoint === checkpoint && questionOf(now.story.present.chain) === question
       );
     };
     if (!isCurrent()) return;
     try {
-      const { cancelled, candidates, best, decode_ms: decodeMs } = await app.ask('predict', { checkpoint, chain });
+      const {
+        cancelled,
+        candidates,
+        best,
+        decode_ms: decodeMs,
+      } = await evenIfBusy(() => app.ask('predict', { checkpoint, chain }));
       if (!isCurrent()) return; // a newer question is waiting
-      if (cancelled) return store.set({ asking: false });
+      if (cancelled) return nothing('No mask.');
       // only the one that is shown is waited for; the others follow into their thumbnails
       const first = candidates[chain.at(-1).pick ?? best];
       if (first) await store.get().shapes.load(first.mask);
@@ -72,10 +74,16 @@ export function makeAsking(app) {
       if (isCurrent()) await show(answer, since);
     } catch (error) {
       if (!isCurrent()) return;
-      store.set({ asking: false });
+      nothing(`No mask: ${error.message}`);
       app.fail(error);
     }
   });
+
+  /** The mask of the prompts before must not pass for the answer to these. */
+  function nothing(sentence) {
+    store.set({ answer: null, asking: false, look: null });
+    app.say(sentence);
+  }
 
   async function show(answer, since) {
     store.set({ answer, asking: false, look: null, ...timed(answer.decodeMs) });
@@ -96,10 +104,10 @@ export function makeAsking(app) {
     const since = performance.now();
     // no patience: the mouse will be elsewhere by then
     const answer = await app.ask('hover', { checkpoint, x, y }, app.wire.call).catch(() => null);
-    if (!answer || answer.dropped) return void (await sleep(HOVER_PAUSE_MS));
+    if (!answer || answer.cancelled) return void (await sleep(HOVER_PAUSE_MS));
     judge(performance.now() - since);
     const state = store.get();
-    if (state.photo !== photo || !wantsLook(state) || !state.pointed) return;
+    if (state.photo?.id !== photo.id || !wantsLook(state) || !state.pointed) return;
     const shape = await state.shapes.load(answer.mask).catch(() => null);
     if (!shape || !wantsLook(store.get()) || !store.get().pointed) return;
     store.set({ look: shape, ...timed(answer.decode_ms) });
@@ -107,6 +115,18 @@ export function makeAsking(app) {
     app.root.dataset.hoverMs = (performance.now() - since).toFixed(1);
     app.root.dataset.hovers = String(Number(app.root.dataset.hovers) + 1);
     await sleep(HOVER_PAUSE_MS);
+  });
+
+  /** The mask of a prompt that is being dragged, where the server is quick enough for previews. */
+  const preview = newestOnly(async ({ chain }) => {
+    const { hover, checkpoint, shapes, draft } = store.get();
+    if (!hover.on || !draft?.doc) return;
+    const answer = await app.ask('predict', { checkpoint, chain }, app.wire.call).catch(() => null);
+    const seen = answer?.candidates?.[answer.best];
+    const shape = seen && (await shapes.load(seen.mask).catch(() => null));
+    if (!shape || !store.get().draft?.doc || store.get().shapes !== shapes) return;
+    store.set({ look: shape });
+    await app.drawn();
   });
 
   /** A preview that lags is worse than none. Whoever switches it on again has decided. */
@@ -143,7 +163,7 @@ export function makeAsking(app) {
     store.set({ hover: { on, asked: on, note: '' }, look: null });
   }
 
-  return { refresh, hoverAt, switchHover };
+  return { refresh, hoverAt, preview, switchHover };
 }
 
 // less is no decoding but an answer the server still had

@@ -1,6 +1,6 @@
 /** What has a key, and mostly a button too: by name. See keys.js for which key. */
 
-import { part } from './panel.js';
+import { everythingSettings, part } from './panel.js';
 import { fit } from './view.js';
 
 const ZOOM_STEP = 1.4;
@@ -40,15 +40,16 @@ export function makeCommands(app, { actions, everything, zoomBy, abandon }) {
     },
     help: () => part(root, 'help-dialog').showModal(),
     everything: () => {
+      if (store.get().running) return;
       const details = root.querySelector('.rs-everything');
-      details.open = !details.open;
-      if (!details.open) return;
+      details.open = true;
       details.scrollIntoView({ block: 'nearest' });
-      part(root, 'everything-run').focus();
+      everything.run(everythingSettings(root));
     },
+    'everything-run': () => everything.run(everythingSettings(root)),
     escape: () => {
       const { draft, everything: found, running } = store.get();
-      if (abandon() || draft) store.set({ draft: null });
+      if (abandon() || draft) store.set({ draft: null, look: null });
       else if (running) everything.cancel();
       else if (found) everything.dismiss();
       else actions.clear();

@@ -17,7 +17,19 @@ export function listenToControls(app, commands, { asking, opening, everything, t
     area.addEventListener('mousedown', (event) => event.preventDefault());
   }
 
-  for (const name of ['undo', 'redo', 'clear', 'keep', 'zoom-in', 'zoom-out', 'zoom-fit', 'help']) {
+  for (const name of [
+    'undo',
+    'redo',
+    'delete',
+    'clear',
+    'keep',
+    'zoom-in',
+    'zoom-out',
+    'zoom-fit',
+    'hide',
+    'everything-run',
+    'help',
+  ]) {
     onClick(name, () => commands[name]());
   }
   for (const index of [0, 1, 2]) onClick(`thumb-${index}`, () => actions.choose(index));
@@ -34,21 +46,17 @@ export function listenToControls(app, commands, { asking, opening, everything, t
     asking.refresh();
   });
 
-  const sliders = [...root.querySelectorAll('.rs-sliders input')];
-  onClick('everything-run', () =>
-    everything.run(Object.fromEntries(sliders.map(({ name, valueAsNumber }) => [name, valueAsNumber]))),
-  );
   onClick('everything-cancel', everything.cancel);
   onClick('everything-dismiss', everything.dismiss);
   onClick('everything-all', everything.takeAll);
 
-  const [crop, feather] = [part(root, 'crop'), part(root, 'feather')];
+  const [fullSize, feather] = [part(root, 'full-size'), part(root, 'feather')];
   for (const button of root.querySelectorAll('[data-take]')) {
     button.addEventListener('click', () =>
-      taking.take(button.dataset.take, { full_size: crop.checked, feather: feather.valueAsNumber }),
+      taking.take(button.dataset.take, { full_size: fullSize.checked, feather: feather.valueAsNumber }),
     );
   }
-  for (const slider of [...sliders, feather]) {
+  for (const slider of root.querySelectorAll('input[type=range]')) {
     const tell = () => {
       slider.parentElement.querySelector('output').value = slider.step.includes('.')
         ? slider.valueAsNumber.toFixed(2)

@@ -1,34 +1,31 @@
 /** Everything mode: all masks of the photo, to choose layers from. */
 
-import { PALETTE } from './layers.js';
-import { followProgress, newTicket } from './wire.js';
-
-const MOST_LAYERS = 400; // as many as the server writes into one file
+import { followProgress, newTicket, waitingText } from './wire.js';
 
 /**
  * @param {import('./state.js').App} app
- * @param {(objects: object[]) => void} addLayers
+ * @param {{addLayers: (objects: object[]) => void, hasRoom: (more: number) => boolean}} layers
  */
-export function makeEverything(app, addLayers) {
+export function makeEverything(app, { addLayers, hasRoom }) {
   const { store, wire } = app;
 
   /** @param {{points_per_side: number, pred_iou_thresh: number, stability_score_thresh: number, min_mask_region_area: number}} settings */
   async function run(settings) {
-    const { photo, checkpoint, running } = store.get();
-    if (!photo || running) return;
+    const { photo, checkpoint, running, opening } = store.get();
+    if (!photo || running || opening) return;
     const ticket = newTicket();
     const isOurs = () => store.get().running?.ticket === ticket;
     store.set({ running: { ticket, share: null, text: 'Everything' }, everything: null, look: null, draft: null });
     app.say('Looking for everything in the photo.');
     const stop = followProgress(wire, ticket, ({ state, ahead, share }) => {
-      const text = state === 'waiting' ? `Waiting, ${ahead} ahead` : 'Everything';
+      const text = state === 'waiting' ? waitingText(ahead) : 'Everything';
       if (isOurs()) store.set({ running: { ticket, share, text } });
     });
     try {
       const answer = await app.ask('everything', { checkpoint, ticket, ...settings });
-      if (!isOurs() || store.get().photo.name !== photo.name) return;
+      if (!isOurs() || store.get().photo.id !== photo.id) return;
       if (answer.cancelled) return void app.say('Cancelled.');
-      await show(answer, store.get());
+      await show(answer, checkpoint);
     } catch (error) {
       if (isOurs()) app.fail(error);
     } finally {
@@ -37,11 +34,12 @@ export function makeEverything(app, addLayers) {
     }
   }
 
-  async function show({ masks, seconds }, { shapes }) {
+  async function show({ masks, seconds }, checkpoint) {
+    const { shapes, about } = store.get();
     // small ones on top: they are found under the pointer first
     const found = [...masks]
       .sort((a, b) => b.area - a.area)
-      .map((mask, index) => ({ ...mask, colour: PALETTE[index % PALETTE.length] }));
+      .map((mask, index) => ({ ...mask, checkpoint, colour: about.colours[index % about.colours.length] }));
     for (const mask of found) await shapes.load(mask.mask, mask.bbox).catch(() => null);
     if (store.get().shapes !== shapes) return;
     store.set({ everything: found.length ? { masks: found, hot: null } : null });
@@ -103,23 +101,18 @@ export function makeEverything(app, addLayers) {
     app.say(`${masks.length} layers.`);
   }
 
-  function hasRoom(more) {
-    const room = MOST_LAYERS - store.get().story.present.layers.length;
-    if (more > room) app.toast(`A photo holds ${MOST_LAYERS} layers; there is room for ${room} more.`);
-    return more <= room;
-  }
-
   return { run, cancel, dismiss, hover, take, takeAll };
 }
 
 const probe = new OffscreenCanvas(1, 1).getContext('2d');
 
-/** A mask as a layer wants it; its prompt is the grid point that it came from. */
-const asObject = ({ rle, mask, area, iou, point: [x, y], colour }) => ({
+/** A mask as a layer wants it. No prompts: those of everything mode's grid would not give this very mask. */
+const asObject = ({ rle, mask, area, iou, colour, checkpoint }) => ({
   rle,
   mask,
   area,
   iou,
   colour,
-  chain: [{ points: [[x, y, 1]], box: null, pick: null }],
+  checkpoint,
+  chain: [],
 });

@@ -5,44 +5,32 @@
  * @typedef {import('./story.js').Layer} Layer
  */
 
-/** The colours of repvit_sam.draw, those first that stand out on most photographs. */
-export const PALETTE = [
-  '#33bbee',
-  '#ee3377',
-  '#ccbb44',
-  '#009988',
-  '#ee7733',
-  '#aa3377',
-  '#0077bb',
-  '#66ccee',
-  '#228833',
-  '#cc3311',
-  '#bbbbbb',
-  '#662506',
-];
-
-/** The first colour that no layer has; when all are taken, the one used least recently. @param {Layer[]} layers */
-export function freeColour(layers) {
+/**
+ * The first colour that no layer has; when all are taken, the one used least recently.
+ * @param {Layer[]} layers @param {string[]} colours  those that the server offers
+ */
+export function freeColour(layers, colours) {
   const taken = new Set(layers.map((layer) => layer.colour));
-  return PALETTE.find((colour) => !taken.has(colour)) ?? PALETTE[layers.length % PALETTE.length];
+  return colours.find((colour) => !taken.has(colour)) ?? colours[layers.length % colours.length];
 }
 
 /**
  * Put an object on top and select it.
- * @param {Doc} doc @param {Pick<Layer, 'rle' | 'mask' | 'area' | 'iou' | 'chain'> & {colour?: string}} object
+ * @param {Doc} doc @param {Pick<Layer, 'rle' | 'mask' | 'area' | 'iou' | 'colour' | 'checkpoint' | 'chain'>} object
  * @returns {Doc}
  */
-export function addLayer(doc, { rle, mask, area, iou, chain, colour }) {
+export function addLayer(doc, { rle, mask, area, iou, colour, checkpoint, chain }) {
   const id = doc.made + 1;
   const layer = {
     id,
     name: `Object ${id}`,
-    colour: colour ?? freeColour(doc.layers),
+    colour,
     visible: true,
     rle,
     mask,
     area,
     iou,
+    checkpoint,
     chain,
   };
   return { ...doc, layers: [layer, ...doc.layers], selected: id, made: id };

@@ -65,10 +65,10 @@ export async function start(element, server) {
     ask: (...args) => opening.ask(...args),
   };
   store.set({ stage: stage.measure() });
-  const opening = makeOpening(app);
+  const opening = makeOpening(app, () => everything.cancel());
   const asking = makeAsking(app);
   const actions = makeActions(app, asking.refresh);
-  const everything = makeEverything(app, actions.addLayers);
+  const everything = makeEverything(app, actions);
   const taking = makeTaking(app, actions.currentObject);
 
   const commands = makeCommands(app, {
@@ -122,9 +122,9 @@ function render(app, actions, state, before) {
   if (changed('answer', 'story', 'photo')) panel.showCandidates(root, state);
   if (changed('story', 'photo'))
     panel.showLayers(root, state, (id, what, value) => changeLayer(actions, id, what, value));
-  if (changed('story', 'mode')) panel.showSteps(root, state);
+  if (changed('story', 'mode', 'hidden')) panel.showSteps(root, state);
   if (changed('hover')) panel.showHover(root, state);
-  if (changed('everything', 'running', 'photo')) panel.showEverything(root, state);
+  if (changed('everything', 'running', 'photo', 'opening')) panel.showEverything(root, state);
   if (changed('opening', 'running')) panel.showWaiting(root, state);
   if (changed('story', 'answer', 'photo')) panel.showTaking(root, state);
   if (changed('about', 'photo', 'decodeMs', 'clickMs')) panel.showFigures(root, state);
@@ -175,8 +175,9 @@ async function openFirst({ store, say }, open) {
       doc,
       checkpoint,
       onFail: (error) => {
-        store.set({ orphan: { photo, doc } });
-        say(error.kind === 'gone' ? 'The photo is no longer on the server.' : error.message);
+        const isGone = error.kind === 'gone';
+        store.set({ orphan: { photo, doc, isGone } });
+        say(isGone ? 'The photo is no longer on the server.' : error.message);
       },
     },
   );

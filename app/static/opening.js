@@ -1,19 +1,22 @@
 /**
  * Opening a photo: a file, an example, or one the server still has. Also brings a photo back that the server forgot.
  *
- * @typedef {{file: File} | {example: string} | {photo: string, example?: string}} Source
+ * @typedef {{file: File} | {example: string} | {photo: string, example?: string | null}} Source
  */
 
 import { begin } from './history.js';
 import { makeShapes } from './outline.js';
 import { EMPTY } from './story.js';
 import { fit } from './view.js';
-import { followProgress, newTicket, WireError } from './wire.js';
+import { followProgress, newTicket, WireError, waitingText } from './wire.js';
 
 const MB = 1024 * 1024;
 
-/** @param {import('./state.js').App} app */
-export function makeOpening(app) {
+/**
+ * @param {import('./state.js').App} app
+ * @param {() => void} leave  ends what runs for the photo that is about to go
+ */
+export function makeOpening(app, leave) {
   const { store, wire } = app;
   let coming = null; // the ticket of the photo that is on its way; a newer one makes the older stale
 
@@ -26,8 +29,7 @@ export function makeOpening(app) {
     const show = (opening) => coming === ticket && store.set({ opening: { ...opening, replaces } });
     show({ text: 'file' in source ? 'Sending the photo' : 'Opening', share: null, expected: null });
     const stop = followProgress(wire, ticket, ({ state, ahead, share }) => {
-      if (state === 'waiting')
-        show({ text: ahead > 0 ? `Waiting, ${ahead} ahead` : 'Waiting', share: null, expected: null });
+      if (state === 'waiting') show({ text: waitingText(ahead), share: null, expected: null });
       if (state === 'working') show({ text: 'Encoding', share, expected });
     });
     try {
@@ -64,6 +66,7 @@ export function makeOpening(app) {
       );
       return false;
     }
+    leave();
     const ticket = newTicket();
     if (coming) wire.call('cancel', { ticket: coming }).catch(() => {});
     coming = ticket;
@@ -78,7 +81,7 @@ export function makeOpening(app) {
         picture,
         checkpoint: answer.checkpoint ?? checkpoint,
         shapes: makeShapes(photo, app.redraw),
-        story: begin(doc ?? orphaned(store.get().orphan, answer) ?? EMPTY),
+        story: begin(doc ?? orphaned(store.get(), answer) ?? EMPTY),
         orphan: null,
         answer: null,
         look: null,
@@ -108,9 +111,11 @@ export function makeOpening(app) {
     if (coming) wire.call('cancel', { ticket: coming }).catch(() => {});
     coming = ticket;
     try {
-      const answer = await send({ photo: photo.token, ...photo.source }, checkpoint, ticket).catch((error) => {
-        if (error.kind !== 'gone' || !photo.source.file) throw error;
-        return send({ file: photo.source.file }, checkpoint, ticket);
+      const { file, example } = photo.source;
+      const answer = await send({ photo: photo.token, example }, checkpoint, ticket).catch((error) => {
+        if (error.kind !== 'gone') throw error;
+        if (!file) throw orphan(photo);
+        return send({ file }, checkpoint, ticket);
       });
       if (coming !== ticket || answer.cancelled) return undefined;
       store.set({
@@ -131,6 +136,15 @@ export function makeOpening(app) {
     return undefined;
   }
 
+  /** The prompts wait for their photo: whoever opens the file again gets them back, see orphaned. */
+  function orphan(photo) {
+    store.set({ orphan: { photo, doc: store.get().story.present, isGone: true } });
+    return new WireError(
+      'gone',
+      `The server no longer has ${photo.name}. Open the file again; your prompts and layers are kept.`,
+    );
+  }
+
   let returning = null; // several calls may find out at once that the photo is gone
 
   /** The server has forgotten the photo: give it again, keep all that was said about it. */
@@ -138,16 +152,13 @@ export function makeOpening(app) {
     returning ??= (async () => {
       const { photo, checkpoint } = store.get();
       const { file, example } = photo.source;
-      if (!file && !example)
-        throw new WireError(
-          'gone',
-          `The server no longer has ${photo.name}. Open the file again; your prompts and layers are kept.`,
-        );
+      if (!file && !example) throw orphan(photo);
       const ticket = newTicket();
       coming = ticket;
       try {
         const answer = await send(file ? { file } : { example }, checkpoint, ticket);
-        if (store.get().photo === photo) store.set({ photo: { ...photo, token: answer.photo } });
+        if (!answer.cancelled && store.get().photo.id === photo.id)
+          store.set({ photo: { ...store.get().photo, token: answer.photo } });
       } finally {
         if (coming === ticket) {
           coming = null;
@@ -175,6 +186,7 @@ export function makeOpening(app) {
 }
 
 const toPhoto = (answer, source) => ({
+  id: newTicket(), // names are no names: what is pasted is always image.png
   token: answer.photo,
   name: answer.name,
   width: answer.width,
@@ -183,11 +195,11 @@ const toPhoto = (answer, source) => ({
   source: { file: source.file ?? null, example: source.example ?? null },
 });
 
-/** Prompts that had lost their photo return to it. */
-const orphaned = (orphan, { name, width, height }) =>
-  orphan && orphan.photo.name === name && orphan.photo.width === width && orphan.photo.height === height
-    ? orphan.doc
-    : null;
+/** Prompts that had lost their photo return to it: those still on the stage, or those of before a reload. */
+function orphaned({ orphan, photo, story }, { name, width, height }) {
+  if (orphan?.photo.name !== name || orphan.photo.width !== width || orphan.photo.height !== height) return null;
+  return photo && photo.id === orphan.photo.id ? story.present : orphan.doc;
+}
 
 async function decode(url) {
   const picture = new Image();

@@ -19,9 +19,9 @@ export function activity({ about, opening, running, asking }) {
 }
 
 export function showCandidates(root, state) {
-  const { answer, photo, picture, shapes, story } = state;
+  const { about, answer, photo, picture, shapes, story } = state;
   const shown = shownIndex(state);
-  const colour = freeColour(story.present.layers);
+  const colour = about && freeColour(story.present.layers, about.colours); // without the server there is no mask either
   for (let index = 0; index < 3; index++) {
     const button = part(root, `thumb-${index}`);
     const candidate = answer?.candidates[index];
@@ -120,10 +120,14 @@ function removeRow(row, root) {
   if (hadFocus) (next ? part(next, 'layer-select') : part(root, 'stage')).focus({ preventScroll: true });
 }
 
-export function showSteps(root, { story, mode }) {
+export function showSteps(root, { story, mode, hidden }) {
   part(root, 'undo').disabled = story.past.length === 0;
   part(root, 'redo').disabled = story.future.length === 0;
+  part(root, 'delete').disabled = !hasPrompts(story.present) && story.present.selected === null;
   part(root, 'clear').disabled = !hasPrompts(story.present);
+  const hide = part(root, 'hide');
+  hide.setAttribute('aria-pressed', String(hidden));
+  hide.querySelector('use').setAttribute('href', hidden ? '#rs-closed' : '#rs-eye');
   for (const button of root.querySelectorAll('[data-mode]')) {
     button.setAttribute('aria-pressed', String(button.dataset.mode === mode));
   }
@@ -134,8 +138,14 @@ export function showHover(root, { hover }) {
   root.querySelector('.rs-hover-label').textContent = `Preview under the mouse${hover.note ? ` (${hover.note})` : ''}`;
 }
 
-export function showEverything(root, { everything, running, photo }) {
-  part(root, 'everything-run').disabled = Boolean(running) || !photo;
+/** What the sliders say, by the names that the server has for it. @returns {any} */
+export const everythingSettings = (root) =>
+  Object.fromEntries(
+    [...root.querySelectorAll('.rs-sliders input')].map(({ name, valueAsNumber }) => [name, valueAsNumber]),
+  );
+
+export function showEverything(root, { everything, running, photo, opening }) {
+  part(root, 'everything-run').disabled = Boolean(running || opening) || !photo;
   part(root, 'everything-cancel').hidden = !running;
   root.querySelector('.rs-found').hidden = !everything;
   part(root, 'everything-all').textContent = everything ? `All ${everything.masks.length} to layers` : 'All to layers';
@@ -183,11 +193,14 @@ export function showFigures(root, { about, photo, decodeMs, clickMs }) {
   part(root, 'figures').textContent = figures.filter(Boolean).join(' \u00b7 ');
 }
 
+const whyNotOpen = ({ photo, isGone }) =>
+  isGone ? `The server no longer has ${photo.name}.` : `${photo.name} could not be opened.`;
+
 export function showPhoto(root, { photo, opening, orphan, view }) {
   const empty = root.querySelector('.rs-empty');
   empty.hidden = Boolean(photo) || Boolean(opening);
   empty.querySelector('p').textContent = orphan
-    ? `The server no longer has ${orphan.photo.name}. Open the file again, and your prompts and layers return.`
+    ? `${whyNotOpen(orphan)} Open the file again, and your prompts and layers return.`
     : 'Open a photo, drop one here, or choose an example.';
   root.querySelector('.rs-percent').textContent = photo ? `${Math.round(view.scale * 100)} %` : '';
   for (const button of root.querySelectorAll('.rs-examples button')) {

@@ -88,13 +88,17 @@ export function makePointing(app, { actions, asking, everything, takeSpace }) {
       else store.set({ draft: null });
     },
     touch: (target) => store.set({ touched: target }),
-    dragging: (target, from, to) => store.set({ draft: { doc: moved(target, from, to) }, touched: target }),
+    dragging(target, from, to) {
+      const doc = moved(target, from, to);
+      store.set({ draft: { doc }, touched: target });
+      asking.preview(doc);
+    },
     drop(target, from, to, since) {
       actions.moveTarget(target, photoSpot(from), photoSpot(to), since);
     },
     pan: (dx, dy) => shift((view, photo, stage) => pan(view, dx, dy, photo, stage)),
     zoom: (factor, at) => shift((view, photo, stage) => zoom(view, factor, at, photo, stage)),
-    cancel: () => store.set({ draft: null }),
+    cancel: () => store.set({ draft: null, look: null }),
   };
 
   /** The keyboard's pointer starts in the middle. */

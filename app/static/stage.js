@@ -82,7 +82,7 @@ export function makeStage(surface, get, onResize) {
 
 /** Masks from the bottom up; the object in work lies on top. */
 function drawMasks(context, state, line) {
-  const { story, shapes, answer, look, everything } = state;
+  const { story, shapes, answer, look, everything, draft, asking, about } = state;
   if (everything) return drawEverything(context, state, line);
   const { layers, selected } = story.present;
   const current = currentMask(state);
@@ -92,9 +92,11 @@ function drawMasks(context, state, line) {
     const isActive = layer.id === selected;
     paintMask(context, shape, layer.colour, { tint: isActive ? TINT : 0.26, line, strength: isActive ? 1 : 0.75 });
   }
+  const colour = freeColour(layers, about.colours);
   const shape = current && shapes.get(current.mask);
-  if (shape) paintMask(context, shape, freeColour(layers), { tint: TINT, line });
-  else if (look && !answer) paintMask(context, look, freeColour(layers), { tint: 0.3, line, strength: 0.9 });
+  // a preview is newer than the answer while a prompt is dragged, and until that is answered
+  if (look && (!answer || asking || draft?.doc)) paintMask(context, look, colour, { tint: 0.3, line, strength: 0.9 });
+  else if (shape) paintMask(context, shape, colour, { tint: TINT, line });
 }
 
 function drawEverything(context, { everything, shapes }, line) {

@@ -2,16 +2,17 @@
  * What the page knows, and what its parts share.
  *
  * @typedef {object} State
- * @property {any} about  what the server said of itself, or null
+ * @property {any} about  what the server said of itself, or null; limits: {layers, steps, points}, colours: for layers
  * @property {string} checkpoint
- * @property {{token: string, name: string, width: number, height: number, encodeMs: number | null,
+ * @property {{id: string, token: string, name: string, width: number, height: number, encodeMs: number | null,
  *             source: {file: File | null, example: string | null}} | null} photo
+ *   id: the page's own; the token is the server's and changes when the photo had to be sent again
  * @property {HTMLImageElement | null} picture  the photo as it is shown
  * @property {ReturnType<typeof import('./outline.js').makeShapes> | null} shapes
  * @property {import('./history.js').History<import('./story.js').Doc>} story
  * @property {import('./asking.js').Answer | null} answer  the newest that was shown
  * @property {boolean} asking
- * @property {import('./outline.js').Shape | null} look  the preview under the mouse
+ * @property {import('./outline.js').Shape | null} look  the preview under the mouse, or of a prompt that is dragged
  * @property {{on: boolean, asked: boolean, note: string}} hover  asked: the person switched it on
  * @property {boolean} pointed  the pointer is over the stage
  * @property {{masks: any[], hot: number | null} | null} everything
@@ -25,7 +26,8 @@
  * @property {boolean} hidden  the masks are
  * @property {import('./view.js').View} view
  * @property {{width: number, height: number}} stage
- * @property {any} orphan  prompts whose photo the server no longer has
+ * @property {{photo: {id?: string, name: string, width: number, height: number}, doc: import('./story.js').Doc,
+ *             isGone: boolean} | null} orphan  prompts without a photo; isGone: the server no longer has it
  * @property {number | null} decodeMs
  * @property {number | null} clickMs
  *

@@ -7,7 +7,7 @@
  * @typedef {{points: Point[], box: Box | null, pick: number | null}} Step
  * @typedef {{size: [number, number], counts: string}} Rle  COCO's compressed form
  * @typedef {{id: number, name: string, colour: string, visible: boolean, rle: Rle, mask: string, area: number,
- *            iou: number, chain: Step[]}} Layer
+ *            iou: number, checkpoint: string, chain: Step[]}} Layer  chain: empty where no prompt made it
  * @typedef {{chain: Step[], layers: Layer[], selected: number | null, made: number}} Doc  layers: the topmost first
  * @typedef {{kind: 'point' | 'corner', index: number} | {kind: 'box'}} Target  a prompt, or a part of one
  * @typedef {{width: number, height: number}} Size
@@ -15,9 +15,6 @@
 
 /** @type {Doc} */
 export const EMPTY = Object.freeze({ chain: [], layers: [], selected: null, made: 0 });
-
-/** The server follows no longer chain; the step after the last one starts anew. */
-export const MAX_STEPS = 32;
 
 const NOTHING = Object.freeze({ points: [], box: null, pick: null });
 
@@ -43,14 +40,15 @@ export const questionOf = (chain) =>
  *
  * @param {Doc} doc @param {Point} point
  * @param {number | null} seen  the candidate that was shown when the point was placed
+ * @param {number} mostSteps  the server follows no longer chain; the step after the last one starts anew
  * @returns {Doc}
  */
-export function addPoint(doc, point, seen) {
+export function addPoint(doc, point, seen, mostSteps) {
   const last = prompts(doc);
   const points = [...last.points, point];
   const before = doc.chain.slice(0, -1);
   const earlier = seen === null || !hasPrompts(doc) ? before : [...before, { ...last, pick: seen }];
-  if (earlier.length >= MAX_STEPS) return anew(doc, points, last.box);
+  if (earlier.length >= mostSteps) return anew(doc, points, last.box);
   return { ...doc, selected: null, chain: [...earlier, { points, box: last.box, pick: null }] };
 }
 
@@ -137,7 +135,9 @@ export function readDoc(value) {
     Array.isArray(doc.chain) &&
     doc.chain.every((step) => Array.isArray(step.points)) &&
     Array.isArray(doc.layers) &&
-    doc.layers.every((layer) => typeof layer.mask === 'string' && layer.rle);
+    doc.layers.every(
+      (layer) => typeof layer.mask === 'string' && layer.rle && layer.checkpoint && Array.isArray(layer.chain),
+    );
   return sound ? { ...EMPTY, ...doc } : null;
 }
 

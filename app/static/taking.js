@@ -24,12 +24,19 @@ export function makeTaking(app, currentObject) {
     return OF_ONE.has(kind) ? (now.length ? now : visible().slice(-1)) : [...visible(), ...now];
   }
 
+  function fits(objects) {
+    const most = store.get().about.limits.layers;
+    if (objects.length > most) app.toast(`A file holds ${most} layers; these are ${objects.length}. Hide some.`);
+    return objects.length <= most;
+  }
+
   /** @param {string} kind @param {{full_size: boolean, feather: number}} options */
   async function take(kind, options) {
     if (!store.get().photo) return;
     try {
       const objects = await objectsFor(kind);
       if (!objects.length) return void app.toast('There is no mask yet: click an object first.');
+      if (!fits(objects)) return;
       const layers = objects.map(({ name, colour, rle }) => ({ name, colour, rle }));
       const file = await app.ask('take', { kind, layers, ...options });
       download(file);
@@ -42,15 +49,16 @@ export function makeTaking(app, currentObject) {
   /** The program for all that is visible, or null. @returns {Promise<string | null>} */
   async function code() {
     const { photo, checkpoint, story } = store.get();
-    const objects = visible().map(({ name, chain }) => ({ name, chain }));
     const { chain } = story.present;
-    if (shownIndex(store.get()) !== null) objects.push({ name: 'Object', chain });
+    const now = shownIndex(store.get()) !== null ? [{ name: 'Object', checkpoint, chain }] : [];
+    const objects = [...visible().map(asCode), ...now];
     if (!photo || !objects.length) {
       app.toast('There is no mask yet: click an object first.');
       return null;
     }
+    if (!fits(objects)) return null;
     try {
-      return (await app.wire.patiently('code', { name: photo.name, checkpoint, objects })).python;
+      return (await app.wire.patiently('code', { name: photo.name, objects })).python;
     } catch (error) {
       app.fail(error);
       return null;
@@ -59,6 +67,9 @@ export function makeTaking(app, currentObject) {
 
   return { take, code };
 }
+
+/** The prompts that made a layer, or the mask itself where none did. @param {import('./story.js').Layer} layer */
+const asCode = ({ name, checkpoint, chain, rle }) => (chain.length ? { name, checkpoint, chain } : { name, rle });
 
 /** What "cut-out" and "mask" would be of, in words. @param {import('./state.js').State} state */
 export function takenNow(state) {

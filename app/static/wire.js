@@ -2,6 +2,7 @@
 
 const POLL_MS = 300;
 const PATIENCE_MS = [600, 1500, 4000]; // a server that starts again needs some seconds
+const BUSY_MS = 1000;
 
 export class WireError extends Error {
   /** @param {'gone' | 'bad' | 'busy' | 'lost'} kind  lost: no answer came @param {string} message */
@@ -19,11 +20,13 @@ export class WireError extends Error {
  * @returns {Wire}
  */
 export function makeWire(server, onRetry) {
+  const visitor = newTicket(); // the server shares its time among visitors; a page is one
+
   /** @type {Call} */
   async function call(name, args) {
     let answer;
     try {
-      answer = await server[name](args);
+      answer = await server[name](signed(args, visitor));
     } catch {
       answer = null;
     }
@@ -48,6 +51,25 @@ export function makeWire(server, onRetry) {
   }
 
   return { call, patiently };
+}
+
+/** With whom it comes from; in a form (a file and its fields) that is one of the fields. */
+const signed = (args, visitor) => (args.binary ? { ...args, data: { ...args.data, visitor } } : { ...args, visitor });
+
+/**
+ * A server that has too much to do is asked once more.
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @returns {Promise<T>}
+ */
+export async function evenIfBusy(ask) {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error.kind !== 'busy') throw error;
+    await sleep(BUSY_MS);
+    return ask();
+  }
 }
 
 /**
@@ -95,6 +117,9 @@ export function followProgress(wire, ticket, show) {
     following = false;
   };
 }
+
+/** For a call that has not begun. @param {number} ahead  how many others come first */
+export const waitingText = (ahead) => (ahead > 0 ? `Waiting, ${ahead} ahead` : 'Waiting');
 
 /** A name for a long call, to ask after it or to cancel it. (crypto.randomUUID is missing on plain http.) */
 export const newTicket = () =>

@@ -1,4 +1,4 @@
-"""One desk for the tests of the page: the bundled model, the example photographs, no server."""
+"""One desk for the tests of the page: the model of the other tests, the example photographs, no server."""
 
 import asyncio
 from types import SimpleNamespace
@@ -8,10 +8,12 @@ import pytest
 from repvit_sam.app.desk import Desk
 from repvit_sam.app.page import EXAMPLES
 
+CHECKPOINT = "tinyvit_sam"
+
 
 @pytest.fixture(scope="session")
 def desk():
-    return Desk("default", "cpu", EXAMPLES)
+    return Desk(CHECKPOINT, "cpu", EXAMPLES)
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +21,7 @@ def ask(desk):
     """Call a server function as a page does: ask("predict", photo=..., chain=[...])."""
 
     def call(function, **message):
-        return asyncio.run(getattr(desk, function)(message))
+        return asyncio.run(getattr(desk, function)({"checkpoint": CHECKPOINT, **message}))
 
     return call
 
@@ -29,6 +31,7 @@ def upload(desk):
     """Open a file as a page does, which sends a form."""
 
     def call(name, content, **fields):
+        fields = {"checkpoint": CHECKPOINT, **fields}
         return asyncio.run(desk.open(SimpleNamespace(data=fields, files=[(name, content)])))
 
     return call

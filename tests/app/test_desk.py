@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import re
 import threading
 
 import numpy as np
@@ -16,6 +17,7 @@ from repvit_sam.app.desk import Desk
 from repvit_sam.app.turns import Kind
 
 from ..conftest import PHOTOS
+from .conftest import CHECKPOINT
 
 CUP = {"points": [[300, 200, 1]]}
 
@@ -37,7 +39,7 @@ def expected_mask(model, photo, **prompt):
 
 def test_about_names_what_there_is(ask):
     about = ask("about")
-    assert about["checkpoint"] == "default"
+    assert about["checkpoint"] == CHECKPOINT
     assert {"default", "small"} <= {entry["name"] for entry in about["checkpoints"]}
     assert [example["name"] for example in about["examples"]] == ["chelsea", "coffee", "astronaut", "rocket"]
     assert about["encode_ms"] > 0
@@ -45,7 +47,7 @@ def test_about_names_what_there_is(ask):
 
 
 def test_an_uploaded_photo_comes_back_upright_with_its_size(upload):
-    answer = upload("my photo.jpg", (PHOTOS / "coffee.jpg").read_bytes(), checkpoint="default")
+    answer = upload("my photo.jpg", (PHOTOS / "coffee.jpg").read_bytes())
     assert (answer["width"], answer["height"], answer["name"]) == (600, 400, "my photo.jpg")
     assert picture(answer["view"]).shape == (400, 600, 4)
 
@@ -87,14 +89,16 @@ def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(des
     ticket = "everything-1"
 
     async def watch():
-        message = {"photo": coffee_token, "ticket": ticket, "points_per_side": 6, "min_mask_region_area": 0}
+        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": ticket, "points_per_side": 6}
         task = asyncio.create_task(desk.everything(message))
         while not task.done():
             await asyncio.sleep(0.2)
             progress = await desk.progress({"ticket": ticket})
             shares.append(progress["share"])
             if len(shares) == 2:
-                await desk.predict({"photo": coffee_token, "chain": [{"points": [[123, 45, 1]]}]})
+                await desk.predict(
+                    {"photo": coffee_token, "checkpoint": CHECKPOINT, "chain": [{"points": [[123, 45, 1]]}]}
+                )
                 assert not task.done()
         return await task
 
@@ -107,7 +111,7 @@ def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(des
 
 def test_everything_can_be_cancelled(desk, coffee_token):
     async def start_and_cancel():
-        message = {"photo": coffee_token, "ticket": "everything-2", "points_per_side": 32}
+        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": "everything-2", "points_per_side": 32}
         task = asyncio.create_task(desk.everything(message))
         while (await desk.progress({"ticket": "everything-2"}))["state"] != "working":
             await asyncio.sleep(0.05)
@@ -133,7 +137,7 @@ def test_an_evicted_embedding_is_computed_again_without_a_word(desk, ask, upload
 def test_the_same_photo_goes_on_with_another_checkpoint(ask, upload):
     token = upload("coffee.jpg", (PHOTOS / "coffee.jpg").read_bytes())["photo"]
     assert ask("resume", photo=token, checkpoint="small")["photo"] == token
-    ours = ask("predict", photo=token, checkpoint="default", chain=[CUP])
+    ours = ask("predict", photo=token, chain=[CUP])
     small = ask("predict", photo=token, checkpoint="small", chain=[CUP])
     assert ours["candidates"] != small["candidates"]
 
@@ -160,18 +164,24 @@ def test_folders_of_the_server_stay_on_the_server(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("text.jpg", b"no picture", "text.jpg: .*not a picture"),
+        ("text.jpg", b"no picture", "^text.jpg is not a picture"),
         ("empty.png", b"", "empty"),
         ("cut.jpg", (PHOTOS / "coffee.jpg").read_bytes()[:4000], "cut.jpg"),
-        ("../../x\\y.svg", b"<svg/>", "^y.svg: "),
+        ("../../x\\y.svg", b"<svg/>", "^y.svg is not a picture"),
     ],
 )
 def test_what_is_no_photo_is_refused_in_a_sentence(upload, name, content, words):
     error = upload(name, content)["error"]
     assert error["kind"] == "bad"
-    import re
-
     assert re.search(words, error["message"]), error["message"]
+
+
+def test_visitors_of_one_example_do_not_replace_each_others_previews(desk, coffee_token):
+    async def hover_both():
+        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 300, "y": 200}
+        return await asyncio.gather(*(desk.hover({**message, "visitor": name}) for name in ("anna", "ben")))
+
+    assert all("mask" in answer for answer in asyncio.run(hover_both()))
 
 
 def test_a_photo_of_too_many_pixels_is_refused(upload, monkeypatch):
@@ -210,14 +220,14 @@ def test_an_outdated_preview_is_dropped(desk, coffee_token):
     async def hover_twice():
         release = threading.Event()
         gate = desk.turns.ask("gate", Kind.CLICK, lambda work: release.wait(5))
-        old = asyncio.create_task(desk.hover({"photo": coffee_token, "x": 5, "y": 5}))
+        old = asyncio.create_task(desk.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 5, "y": 5}))
         await asyncio.sleep(0)
-        new = asyncio.create_task(desk.hover({"photo": coffee_token, "x": 300, "y": 200}))
+        new = asyncio.create_task(desk.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 300, "y": 200}))
         await asyncio.sleep(0.05)
         release.set()
         await asyncio.wrap_future(gate.future)
         return await old, await new
 
     old, new = asyncio.run(hover_twice())
-    assert old["dropped"]
+    assert old["cancelled"]
     assert "mask" in new

@@ -16,7 +16,7 @@ async def length(request):
 @pytest.fixture(scope="module")
 def client():
     app = Starlette(routes=[Route("/length", length, methods=["POST"]), Route("/files/a", length)])
-    return TestClient(Guard(app, max_body=1000, always_fresh="/files"))
+    return TestClient(Guard(app, max_body=1000, max_form=5000, always_fresh="/files"))
 
 
 def test_a_body_within_the_limit_passes(client):
@@ -29,6 +29,12 @@ def test_a_larger_body_is_refused_by_its_announced_length(client):
 
 def test_a_body_in_pieces_is_refused_once_it_has_grown_too_large(client):
     assert client.post("/length", content=(b"x" * 300 for _ in range(4))).status_code == 413
+
+
+def test_a_form_may_be_larger_because_a_photo_is_inside(client):
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert client.post("/length", content=b"x" * 5000, headers=form).text == "5000"
+    assert client.post("/length", content=b"x" * 5001, headers=form).status_code == 413
 
 
 def test_headers_are_set_and_the_pages_own_files_are_asked_for_again(client):

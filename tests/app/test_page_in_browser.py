@@ -147,6 +147,10 @@ class Visitor:
             self.at(test).click()
         return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
+    def leave(self):
+        self.context.close()
+        assert self.complaints == []
+
     def screenshot(self, name):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
@@ -156,8 +160,7 @@ class Visitor:
 def visitor(browser, server):
     visitor = Visitor(browser, server)
     yield visitor
-    visitor.context.close()
-    assert visitor.complaints == []
+    visitor.leave()
 
 
 @pytest.fixture
@@ -200,16 +203,20 @@ def test_hovering_shows_a_mask_before_any_click(on_coffee):
 def test_points_of_both_kinds_refine_and_undo_and_redo_go_back_and_forth(on_coffee):
     on_coffee.click(*CUP)
     on_coffee.screenshot("03_click")
+    first = on_coffee.download("take-mask")[1]
     on_coffee.click(210, 260, button="right")
     on_coffee.screenshot("04_background")
+    refined = on_coffee.download("take-mask")[1]
     chain = on_coffee.story["chain"]
     assert [[label for *_, label in step["points"]] for step in chain] == [[1], [1, 0]]
     assert chain[1]["points"][1][:2] == pytest.approx([210, 260], abs=1.5)
     assert chain[0]["pick"] is not None
     on_coffee.answered(lambda: on_coffee.page.keyboard.press("Control+z"))
     assert len(on_coffee.story["chain"]) == 1
+    assert on_coffee.download("take-mask")[1] == first
     on_coffee.answered(lambda: on_coffee.page.keyboard.press("Control+Shift+Z"))
-    assert len(on_coffee.story["chain"]) == 2
+    assert on_coffee.story["chain"] == chain
+    assert on_coffee.download("take-mask")[1] == refined
 
 
 def test_alt_click_and_the_switch_give_background_points(on_coffee):
@@ -270,7 +277,7 @@ def test_every_download_is_the_python_apis_mask(on_coffee, predictor):
     assert (cropped[..., 3] > 0).sum() == pytest.approx(expected.sum(), rel=0.01)
     assert cropped.shape[0] < 400
 
-    on_coffee.at("crop").check()
+    on_coffee.at("full-size").check()
     whole = picture(on_coffee.download("take-cutout")[1])
     assert whole.shape == (400, 600, 4)
     assert iou(whole[..., 3] > 0, expected) >= 0.99
@@ -335,9 +342,8 @@ def test_two_objects_are_layers_with_names_order_and_colour(on_coffee):
 
 
 def test_everything_finds_masks_one_of_which_becomes_a_layer(on_coffee):
-    on_coffee.page.keyboard.press("a")
-    slider = on_coffee.at("slider-points")
-    slider.fill("6")
+    on_coffee.page.locator(".rs-everything summary").click()
+    on_coffee.at("slider-points").fill("6")
     on_coffee.at("everything-run").click()
     on_coffee.status(r"\d+ masks in")
     on_coffee.screenshot("09_everything")
@@ -349,15 +355,17 @@ def test_everything_finds_masks_one_of_which_becomes_a_layer(on_coffee):
 
 
 def test_everything_can_be_cancelled_on_the_way(on_coffee):
-    on_coffee.page.keyboard.press("a")
+    on_coffee.page.locator(".rs-everything summary").click()
     on_coffee.at("slider-points").fill("32")
-    on_coffee.at("everything-run").click()
+    on_coffee.at("stage").focus()
+    on_coffee.page.keyboard.press("a")
     on_coffee.state("everything")
     on_coffee.page.wait_for_timeout(1500)
     on_coffee.screenshot("10_everything_running")
     on_coffee.at("everything-cancel").click()
     on_coffee.state("ready")
     on_coffee.click(*CUP)
+    assert on_coffee.figure("everything") == 0
 
 
 def test_two_visitors_side_by_side_never_see_each_others_photo(visitor, browser, server):
@@ -373,7 +381,7 @@ def test_two_visitors_side_by_side_never_see_each_others_photo(visitor, browser,
     assert mine["photo"] != theirs["photo"]
     assert len(mine["chain"][-1]["points"]) == 1
     assert len(theirs["chain"][-1]["points"]) == 2
-    other.context.close()
+    other.leave()
 
 
 def test_a_reload_keeps_photo_prompts_and_layers(on_coffee):
@@ -467,7 +475,9 @@ def test_a_phone_of_360_pixels_taps_and_switches(browser, server):
     phone.answered(lambda: phone.page.touchscreen.tap(*phone.place(210, 260)))
     assert [label for *_, label in phone.story["chain"][-1]["points"]] == [1, 0]
     phone.screenshot("15_phone")
-    phone.context.close()
+    phone.answered(lambda: phone.at("delete").click())
+    assert len(phone.story["chain"][-1]["points"]) == 1
+    phone.leave()
 
 
 def test_the_page_has_a_dark_side(browser, server):
@@ -476,7 +486,7 @@ def test_the_page_has_a_dark_side(browser, server):
     night.screenshot("16_dark")
     colour = night.page.evaluate("getComputedStyle(document.querySelector('.rs')).color")
     assert min(map(int, re.findall(r"\d+", colour)[:3])) > 128  # light text
-    night.context.close()
+    night.leave()
 
 
 def test_another_checkpoint_is_chosen_and_gives_its_own_mask(on_coffee):
@@ -507,6 +517,23 @@ def test_a_path_on_the_server_is_not_opened_for_a_client(server):
     answer = urllib.request.urlopen(f"{server.url}gradio_api/call/segment/{event}", timeout=60).read().decode()
     assert "event: error" in answer
     assert "segmentation" not in answer
+
+
+def test_prompts_and_layers_return_to_a_photo_that_is_opened_again(on_coffee, server):
+    on_coffee.click(*CUP)
+    on_coffee.page.keyboard.press("Enter")
+    on_coffee.at("layer").first.wait_for()
+    on_coffee.click(100, 330)
+    on_coffee.page.reload()  # the page no longer has the file
+    on_coffee.state("ready")
+    server.stop()
+    server.start()  # and the server neither
+    on_coffee.page.mouse.click(*on_coffee.place(310, 100))
+    on_coffee.page.get_by_text(re.compile("prompts and layers are kept")).first.wait_for()
+    on_coffee.at("file").set_input_files(PHOTOS / "coffee.jpg")
+    on_coffee.page.wait_for_function("document.querySelector('.rs').rsDebug().layers.length === 1")
+    on_coffee.state("ready")
+    assert on_coffee.story["chain"][0]["points"][0][:2] == pytest.approx([100, 330], abs=1.5)
 
 
 def test_a_restarted_server_is_told_what_it_forgot_and_one_that_is_gone_is_named(on_coffee, server):

@@ -78,6 +78,21 @@ def test_the_overlay_is_tinted_in_the_layers_colour_and_untouched_elsewhere(coff
     np.testing.assert_array_equal(picture[outside], coffee[outside])
 
 
+def test_later_layers_lie_on_top_in_the_overlay(coffee, mask):
+    everywhere = np.ones_like(mask)
+    red_below = opened(file_of(coffee, "overlay", layer(everywhere, colour="#ff0000"), layer(mask, colour="#0000ff")))
+    red_above = opened(file_of(coffee, "overlay", layer(mask, colour="#0000ff"), layer(everywhere, colour="#ff0000")))
+    assert (red_above[180, 220].astype(int) - red_below[180, 220])[0] > 50
+
+
+def test_a_line_of_one_pixel_has_an_outline_with_an_area(coffee):
+    line = np.zeros((400, 600), bool)
+    line[10, 20:200] = True
+    text = file_of(coffee, "svg", layer(line)).data.decode()
+    (path,) = re.findall(r"M([^Z]+)Z", text)
+    assert cv2.contourArea(np.array([[float(n) for n in xy.split(",")] for xy in path.split("L")], np.float32)) > 50
+
+
 def test_coco_json_is_read_by_pycocotools(coffee, mask, tmp_path):
     other = np.zeros_like(mask)
     other[:30, :40] = True
@@ -88,6 +103,7 @@ def test_coco_json_is_read_by_pycocotools(coffee, mask, tmp_path):
     assert [coco.cats[c]["name"] for c in sorted(coco.cats)] == ["cup", "corner"]
     np.testing.assert_array_equal(coco.annToMask(coco.anns[1]) > 0, mask)
     assert coco.anns[2]["area"] == 1200
+    assert coco.anns[1]["bbox"] == coco_mask.toBbox(coco.anns[1]["segmentation"]).tolist()
     assert coco.imgs[1]["file_name"] == "my coffee.jpg"
     assert coco.anns[3]["category_id"] == 1
 
@@ -116,6 +132,7 @@ def test_svg_outlines_drawn_again_are_the_mask(coffee, mask):
         {"size": (400, 600), "counts": "\x00\x7f"},
         {"size": (400, 600), "counts": "ooooooooooooooo"},
         {"size": (400, 600), "counts": ""},
+        {"size": (400, 600), "counts": "0" * 1_000_000},  # more runs than pixels: refused before they are all read
     ],
 )
 def test_masks_that_are_none_of_this_photo_are_refused(rle):

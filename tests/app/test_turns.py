@@ -84,19 +84,49 @@ def test_long_work_ends_when_it_is_cancelled(turns):
 
     work = turns.ask("a", Kind.LONG, long)
     assert started.wait(5)
-    work.cancelled = True
+    turns.cancel(work)
     with pytest.raises(CancelledError):
         work.future.result(5)
 
 
-def test_work_that_is_cancelled_while_it_waits_is_never_begun(turns):
+@pytest.mark.parametrize("kind", [Kind.LONG, Kind.CLICK])
+def test_work_that_is_cancelled_while_it_waits_leaves_the_line_at_once(turns, kind):
     gate, computed = Gate(turns), []
-    work = turns.ask("a", Kind.LONG, lambda work: computed.append(1))
-    work.cancelled = True
+    work = turns.ask("a", kind, lambda work: computed.append(1))
+    turns.cancel(work)
+    assert work.future.cancelled()
+    turns.ask("a", kind, lambda work: computed.append(2))  # there is room again
     gate.opened.set()
+    turns.ask("b", Kind.LONG, lambda work: None).future.result(5)
+    assert computed == [2]
+
+
+def test_a_visitor_has_one_long_work_in_line(turns):
+    gate = Gate(turns)
+    turns.ask("a", Kind.LONG, lambda work: None)
+    with pytest.raises(BusyError):
+        turns.ask("a", Kind.LONG, lambda work: None)
+    turns.ask("b", Kind.LONG, lambda work: None)
+    gate.opened.set()
+
+
+def test_long_work_that_nobody_asks_after_ends_by_itself(turns, monkeypatch):
+    monkeypatch.setattr("repvit_sam.app.turns._FORGOTTEN_SECONDS", 0.05)
+
+    def long(work):
+        while True:
+            work.step(0.5)
+            time.sleep(0.01)
+
     with pytest.raises(CancelledError):
-        work.future.result(5)
-    assert computed == []
+        turns.ask("a", Kind.LONG, long).future.result(5)
+
+
+def test_work_that_is_done_holds_nothing_of_what_it_was_made_from(turns):
+    work = turns.ask("a", Kind.CLICK, lambda work, upload=bytes(10): len(upload))
+    assert work.future.result(5) == 10
+    assert work.compute.__closure__ is None
+    assert not work.compute.__defaults__
 
 
 def test_the_place_in_line_is_told(turns):
