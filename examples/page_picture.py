@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 WIDTH, HEIGHT = 1120, 700
 SECONDS_A_FRAME = 1.4
+SPOON = (370, 285)  # photo pixels
 
 
 class Filmed:
@@ -39,25 +40,13 @@ class Filmed:
 
 def film(page: Page) -> list[Image.Image]:
     filmed = Filmed(page)
+    filmed.at("example-coffee").click()
+    page.wait_for_function("document.querySelector('.rs').rsDebug().width === 600")
+    filmed.at("hover-switch").check()
     filmed.step()
-    filmed.at("example-astronaut").click()
-    page.wait_for_function("document.querySelector('.rs').rsDebug().height === 512")
+    page.mouse.move(*filmed.place(*SPOON), steps=4)
     filmed.step()
-    page.mouse.move(*filmed.place(230, 120), steps=4)
-    filmed.step()
-    page.mouse.click(*filmed.place(230, 120))
-    filmed.step()
-    page.mouse.move(*filmed.place(15, 5))
-    page.mouse.down()
-    page.mouse.move(*filmed.place(420, 510), steps=6)
-    page.mouse.up()
-    filmed.step()
-    page.keyboard.press("Enter")
-    filmed.step()
-    page.mouse.move(*filmed.place(283, 335))
-    page.mouse.down()
-    page.mouse.move(*filmed.place(511, 511), steps=6)
-    page.mouse.up()
+    page.mouse.click(*filmed.place(*SPOON))
     filmed.step()
     page.keyboard.press("Enter")
     filmed.step()

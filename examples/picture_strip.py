@@ -17,7 +17,7 @@ PHOTOS = Path(repvit_sam.app.__file__).parent / "photos"
 
 
 def main(result_path: str, points_per_side: str = "16") -> None:
-    model = repvit_sam.load("default")
+    model = repvit_sam.load("tinyvit_sam")
     predictor = repvit_sam.SamPredictor(model)
     cat, astronaut, coffee = (repvit_sam.read_photo(PHOTOS / f"{n}.jpg") for n in ("chelsea", "astronaut", "coffee"))
 
