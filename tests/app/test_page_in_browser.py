@@ -50,7 +50,7 @@ class Server:
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "repvit_sam.cli", "demo", "--port", str(self.port)]
+        command = [sys.executable, "-m", "repvit_sam.cli", "demo", "--port", str(self.port), "--checkpoint", "small"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self._environment)
         assert self.url.rstrip("/") in self._process.stdout.readline()
         urllib.request.urlopen(self.url, timeout=30).close()
@@ -171,7 +171,7 @@ def on_coffee(visitor):
 
 @pytest.fixture(scope="module")
 def predictor():
-    predictor = repvit_sam.SamPredictor(repvit_sam.load("default", "cpu"))
+    predictor = repvit_sam.SamPredictor(repvit_sam.load("small", "cpu"))
     predictor.set_image(PHOTOS / "coffee.jpg")
     return predictor
 
@@ -492,7 +492,7 @@ def test_the_page_has_a_dark_side(browser, server):
 def test_another_checkpoint_is_chosen_and_gives_its_own_mask(on_coffee):
     on_coffee.click(*CUP)
     first = on_coffee.download("take-mask")[1]
-    on_coffee.answered(lambda: on_coffee.at("checkpoint").select_option("small"))
+    on_coffee.answered(lambda: on_coffee.at("checkpoint").select_option("tinyvit_sam"))
     assert on_coffee.download("take-mask")[1] != first
 
 
