@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
+
+from .batch_decoder import decode_batch
+from .masks import masks_asked_for
 
 
 def decode(
@@ -15,7 +19,7 @@ def decode(
     mask_input: Tensor | None,
     multimask_output: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Decode B prompts against one photo.
+    """Decode B prompts against one photo; several, where no gradient is wanted, by ``batch_decoder``.
 
     Args:
         image_embedding: (1, 256, S/16, S/16).
@@ -27,8 +31,11 @@ def decode(
     Returns:
         low_res_logits (B, C, S/4, S/4) and iou_predictions (B, C); C is 3 or 1.
     """
-    low_res_logits, iou_predictions = decode_all(model, image_embedding, point_coords, point_labels, boxes, mask_input)
-    chosen = slice(1, None) if multimask_output else slice(0, 1)
+    prompts = _embed(model, point_coords, point_labels, boxes, mask_input)
+    chosen = masks_asked_for(multimask_output)
+    if len(prompts["sparse_prompt_embeddings"]) > 1 and not torch.is_grad_enabled():
+        return decode_batch(model.mask_decoder, image_embedding, **prompts, masks=chosen)
+    low_res_logits, iou_predictions = model.mask_decoder.predict_masks(image_embedding, **prompts)
     return low_res_logits[:, chosen], iou_predictions[:, chosen]
 
 
@@ -45,13 +52,22 @@ def decode_all(
     Returns:
         low_res_logits (B, 4, S/4, S/4) and iou_predictions (B, 4).
     """
+    prompts = _embed(model, point_coords, point_labels, boxes, mask_input)
+    return model.mask_decoder.predict_masks(image_embedding, **prompts)
+
+
+def _embed(
+    model: Sam,
+    point_coords: Tensor | None,
+    point_labels: Tensor | None,
+    boxes: Tensor | None,
+    mask_input: Tensor | None,
+) -> dict[str, Tensor]:
+    """Prompts as the mask decoder takes them, by its names."""
     points = None if point_coords is None else (point_coords, point_labels)
-    sparse_prompt_embeddings, dense_prompt_embeddings = model.prompt_encoder(
-        points=points, boxes=boxes, masks=mask_input
-    )
-    return model.mask_decoder.predict_masks(
-        image_embeddings=image_embedding,
-        image_pe=model.prompt_encoder.get_dense_pe(),
-        sparse_prompt_embeddings=sparse_prompt_embeddings,
-        dense_prompt_embeddings=dense_prompt_embeddings,
-    )
+    sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=mask_input)
+    return {
+        "image_pe": model.prompt_encoder.get_dense_pe(),
+        "sparse_prompt_embeddings": sparse,
+        "dense_prompt_embeddings": dense,
+    }

@@ -44,6 +44,11 @@ def logits_in_parts(low_res_logits: Logits, fit: CanvasFit) -> Iterator[Logits]:
         yield logits_to_photo(low_res_logits[None, start : start + at_once], fit)[0]
 
 
+def masks_asked_for(multimask_output: bool) -> slice:
+    """Which of the decoder's four: the three for an ambiguous prompt, or the single one, which comes first."""
+    return slice(1, None) if multimask_output else slice(0, 1)
+
+
 def best_mask(iou_predictions: NDArray[Any]) -> int:
     """The index of the mask that the model itself thinks best, of (C,) predictions."""
     return int(np.argmax(iou_predictions))

@@ -16,8 +16,8 @@ def test_all_tokens_are_the_decoders_single_mask_and_its_three(model, coffee_enc
         logits, ious = decode_all_tokens(model, coffee_encoded.image_embedding, CanvasPrompts(points, labels))
         one, _ = decode(model, coffee_encoded.image_embedding, points, labels, None, None, False)
         three, three_ious = decode(model, coffee_encoded.image_embedding, points, labels, None, None, True)
-    torch.testing.assert_close(logits, torch.cat([one, three], dim=1))
-    torch.testing.assert_close(ious[:, 1:], three_ious)
+    torch.testing.assert_close(logits, torch.cat([one, three], dim=1), atol=5e-4, rtol=0)  # batch_decoder.py
+    torch.testing.assert_close(ious[:, 1:], three_ious, atol=1e-5, rtol=0)
 
 
 def test_boxes_hold_their_masks_whole():

@@ -6,6 +6,7 @@ from segment_anything.utils.amg import build_point_grid, generate_crop_boxes
 
 import repvit_sam
 from repvit_sam.mask_generator import crop_boxes, point_grid
+from repvit_sam.masks import decode_rle
 
 LOOSE = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.7}
 
@@ -13,6 +14,16 @@ LOOSE = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.7}
 @pytest.fixture(scope="module")
 def reference_model(model):
     return Sam(model.image_encoder, model.prompt_encoder, model.mask_decoder)
+
+
+def mask_of(segmentation):
+    """The mask of a record, whatever its ``output_mode``."""
+    if not isinstance(segmentation, dict):
+        return segmentation
+    if isinstance(segmentation["counts"], str):
+        return decode_rle(segmentation)
+    runs = np.array(segmentation["counts"])
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(segmentation["size"], order="F")
 
 
 @pytest.mark.slow
@@ -38,7 +49,13 @@ def test_records_equal_segment_anything(model, reference_model, coffee, settings
     assert len(found) == len(expected) > 1
     for ours, theirs in zip(found, expected, strict=True):
         assert list(ours) == list(theirs)
-        np.testing.assert_array_equal(ours.pop("segmentation"), theirs.pop("segmentation"))
+        mask, reference = (mask_of(record.pop("segmentation")) for record in (ours, theirs))
+        # batch_decoder.py: logits to 5e-4, so a pixel at the threshold may fall on the other side
+        assert np.count_nonzero(mask != reference) <= max(2, reference.sum() * 1e-4)
+        assert ours.pop("bbox") == pytest.approx(theirs.pop("bbox"), abs=1)
+        assert ours.pop("area") == pytest.approx(theirs.pop("area"), rel=1e-4, abs=2)
+        assert ours.pop("predicted_iou") == pytest.approx(theirs.pop("predicted_iou"), abs=1e-5)
+        assert ours.pop("stability_score") == pytest.approx(theirs.pop("stability_score"), abs=1e-4)
         assert ours == theirs
 
 

@@ -60,8 +60,9 @@ def test_predict_torch_equals_segment_anything(predictor, reference, coffee):
     boxes = predictor.transform.apply_boxes_torch(boxes, coffee.shape[:2])
     expected = reference.predict_torch(None, None, boxes, multimask_output=False)
     found = predictor.predict_torch(None, None, boxes, multimask_output=False)
-    for ours, theirs in zip(found, expected, strict=True):
-        assert torch.equal(ours, theirs)
+    assert (found[0] != expected[0]).sum() <= 3  # several prompts: batch_decoder.py
+    for ours, theirs in zip(found[1:], expected[1:], strict=True):
+        torch.testing.assert_close(ours, theirs, atol=5e-4, rtol=0)
 
 
 def test_set_image_and_set_torch_image_equal_segment_anything(model, reference, coffee):
