@@ -1,6 +1,6 @@
 """How large exports are, and how far Core ML's half precision and 8 bits are from PyTorch; one row a variant.
 
-    python benchmarks/export_sizes.py --canvas 1024 repvit_m0_9 repvit_m2_3
+    python benchmarks/export_sizes.py --canvas 1024 repvit_m0_9 default
 
 Weights are random (sizes do not depend on them), or a checkpoint's where a file or a name of the catalogue is given.
 """
@@ -9,77 +9,103 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import repvit_sam
+import repvit_sam.app
 from repvit_sam.console import errors_as_sentences
-from repvit_sam.export.coreml import convert_decoder, convert_encoder
+from repvit_sam.export.coreml import PRECISIONS, convert_decoder, convert_encoder
 from repvit_sam.export.networks import prepare
 from repvit_sam.export.onnx import write_decoder, write_encoder
 from repvit_sam.export.package import CoreMLEncoder
+from repvit_sam.export.precision import calibration_photos, to_fp16, to_int8
 from repvit_sam.export.verify import Comparison, Reference
 from repvit_sam.image_encoder import FAMILIES
 from repvit_sam.model import SamModel, build_repvit_sam
 
-_PRECISIONS = ("fp32", "fp16", "linear8", "palette8")
+_PHOTOS = Path(repvit_sam.app.__file__).parent / "photos"
+_ONNX = ("fp32", "fp16", "int8")
 
 
-def measure(model: SamModel, folder: Path, precisions: list[str]) -> dict[str, str]:
+def measure_encoder(model: SamModel, folder: Path, coreml: list[str], onnx: list[str]) -> dict[str, str]:
     """Label -> megabytes, and for Core ML the difference of the embedding on the bundled photograph."""
     prepared, reference, row = prepare(model), Reference(model), {}
-    for precision in precisions:
-        path = folder / f"{precision}.mlpackage"
-        convert_encoder(prepared, precision, picture=True).save(str(path))
+    for precision in coreml:
+        path = _saved(convert_encoder(prepared, precision, picture=True), folder / f"{precision}.mlpackage")
         found = _compare(reference, CoreMLEncoder(path, model.canvas_size))
-        row[f"Core ML {precision}"] = f"{_megabytes(path):.1f} MB, {found}"
+        row[f"Core ML {precision}"] = f"{_megabytes(path)}, {found}"
     write_encoder(prepared, folder / "encoder.onnx")
-    row["ONNX fp32"] = f"{_megabytes(folder / 'encoder.onnx'):.1f} MB"
-    return row
+    return row | _onnx_sizes(folder / "encoder.onnx", onnx, model.canvas_size)
 
 
-def measure_decoder(model: SamModel, folder: Path, precisions: list[str]) -> dict[str, str]:
-    """The same for the decoder, which is one for all variants."""
+def measure_decoder(model: SamModel, folder: Path, coreml: list[str], onnx: list[str]) -> dict[str, str]:
+    """The same for the decoder, which is one for all variants and has no int8 form."""
     prepared, row = prepare(model), {}
-    for precision in precisions:
-        path = folder / f"{precision}.mlpackage"
-        convert_decoder(prepared, precision).save(str(path))
-        row[f"Core ML {precision}"] = f"{_megabytes(path):.1f} MB"
+    for precision in coreml:
+        path = _saved(convert_decoder(prepared, precision), folder / f"{precision}.mlpackage")
+        row[f"Core ML {precision}"] = _megabytes(path)
     write_decoder(prepared, folder / "decoder.onnx")
-    row["ONNX fp32"] = f"{_megabytes(folder / 'decoder.onnx'):.1f} MB"
+    precisions = [precision for precision in onnx if precision != "int8"]
+    return row | _onnx_sizes(folder / "decoder.onnx", precisions, model.canvas_size)
+
+
+def _onnx_sizes(whole: Path, precisions: list[str], canvas: int) -> dict[str, str]:
+    row = {}
+    for precision in precisions:
+        path = whole.with_name(f"{precision}.onnx")
+        if precision == "fp16":
+            to_fp16(whole, path)
+        elif precision == "int8":  # the size does not depend on the photographs
+            to_int8(whole, path, calibration_photos(_PHOTOS)[:1], canvas, lambda done, total: None)
+        row[f"ONNX {precision}"] = _megabytes(whole if precision == "fp32" else path)
     return row
+
+
+def _saved(package: Any, path: Path) -> Path:
+    package.save(str(path))
+    return path
 
 
 def _compare(reference: Reference, encoder: CoreMLEncoder) -> Comparison:
     return reference.compare_encoder(lambda content, canvas: encoder.encode_content(content))
 
 
-def _megabytes(path: Path) -> float:
+def _megabytes(path: Path) -> str:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files) / 1e6
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
 
 
 def main(
     names: Annotated[list[str] | None, typer.Argument(help="variants, checkpoints; all variants by default")] = None,
     canvas: Annotated[int, typer.Option(help="side of the canvas in pixels")] = 1024,
-    precision: Annotated[list[str] | None, typer.Option(help="fp32, fp16, linear8, palette8; repeat")] = None,
+    coreml: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PRECISIONS)}; repeat; all by default")] = None,
+    onnx: Annotated[list[str] | None, typer.Option(help=f"{', '.join(_ONNX)}; repeat; all by default")] = None,
 ) -> None:
     """Sizes in megabytes, and differences from PyTorch."""
     with errors_as_sentences():
-        precisions = precision or list(_PRECISIONS)
+        kinds = (_known("coreml", coreml, PRECISIONS), _known("onnx", onnx, _ONNX))
         for index, name in enumerate(names or list(FAMILIES)):
             if name in FAMILIES:
                 model = build_repvit_sam(name, canvas=canvas)
             else:
                 model = repvit_sam.load(name, device="cpu", canvas=canvas)
-            with tempfile.TemporaryDirectory() as folder:
-                for label, text in measure(model, Path(folder), precisions).items():
-                    typer.echo(f"{name:<14} {label:<16} {text}")
+            _show(name, model, measure_encoder, kinds)
             if not index:
-                with tempfile.TemporaryDirectory() as folder:
-                    for label, text in measure_decoder(model, Path(folder), precisions).items():
-                        typer.echo(f"{'decoder':<14} {label:<16} {text}")
+                _show("decoder", model, measure_decoder, kinds)
+
+
+def _known(option: str, given: list[str] | None, known: tuple[str, ...]) -> list[str]:
+    if strange := set(given or ()) - set(known):
+        raise ValueError(f"--{option} must be one of {', '.join(known)}, got {', '.join(sorted(strange))}")
+    return given or list(known)
+
+
+def _show(name: str, model: SamModel, measure: Any, kinds: tuple[list[str], list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for label, text in measure(model, Path(folder), *kinds).items():
+            typer.echo(f"{name:<14} {label:<16} {text}")
 
 
 if __name__ == "__main__":

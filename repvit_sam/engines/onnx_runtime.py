@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
 from ..errors import CheckpointError
+from ..masks import masks_asked_for
 from .sessions import open_session
 
 EMBEDDING_CHANNELS = 256
@@ -87,7 +88,7 @@ class OnnxModel:
             "orig_im_size": np.array([low, low], dtype=np.float32),  # unused: masks are cut by masks.py
         }
         logits, ious = self._decoder.run(["low_res_masks", "iou_predictions"], feeds)
-        chosen = slice(1, None) if multimask_output else slice(0, 1)
+        chosen = masks_asked_for(multimask_output)
         return logits[:, chosen], ious[:, chosen]
 
     def fingerprint(self) -> str:

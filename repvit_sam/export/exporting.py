@@ -270,7 +270,7 @@ def _compare_package(reference: Reference, part: str, path: Path, canvas_size: i
 
     if part == "decoder":
         decoder = CoreMLDecoder(path, canvas_size)
-        return reference.compare_decoder(lambda e, coords, labels: decoder.decode(e, coords, labels)["low_res_logits"])
+        return reference.compare_decoder(lambda *prompt: decoder.decode(*prompt)["low_res_logits"])
     encoder = CoreMLEncoder(path, canvas_size)
 
     def encode(content: Photo, canvas: Array) -> Array:
@@ -291,7 +291,7 @@ def _compare_onnx(reference: Reference, part: str, path: Path, picture: bool, si
         content_hw = np.array(content.shape[:2], dtype=np.float32)
         return session.run(["image_embeddings"], {"image": image, "content_hw": content_hw})[0]
 
-    def decode(embedding: Array, coords: Array, labels: Array) -> Array:
+    def decode(embedding: Array, coords: Array, labels: Array, mask_input: Array | None) -> Array:
         if not (labels >= 2).any():
             coords, labels = np.concatenate([coords, [[0, 0]]]), np.concatenate([labels, [-1]])
         low = embedding.shape[-1] * 4
@@ -299,12 +299,12 @@ def _compare_onnx(reference: Reference, part: str, path: Path, picture: bool, si
             "image_embeddings": embedding,
             "point_coords": coords[None].astype(np.float32),
             "point_labels": labels[None].astype(np.float32),
-            "mask_input": np.zeros((1, 1, low, low), dtype=np.float32),
-            "has_mask_input": np.zeros(1, dtype=np.float32),
+            "mask_input": np.zeros((1, 1, low, low), dtype=np.float32) if mask_input is None else mask_input,
+            "has_mask_input": np.array([mask_input is not None], dtype=np.float32),
             "orig_im_size": np.array(reference.fit.photo_hw, dtype=np.float32),
         }
         return session.run(["low_res_masks"], feeds)[0]
 
     if part == "encoder":
         return reference.compare_encoder(encode)
-    return reference.compare_decoder(decode)
+    return reference.compare_decoder(decode, single_mask)

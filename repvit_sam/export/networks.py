@@ -20,7 +20,9 @@ from torch.nn import functional as F
 from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE, PIXEL_MEAN, PIXEL_STD
 from ..model import SamModel
 
-_NORM_SCALE = 16.0  # a power of two; deviations up to 4096 have squares that fp16 holds
+# Powers of two, which change no digit, for layer norms: what is squared has to lie where fp16 has digits (about 0.01 to
+# 256). Deviations reach 500 in the encoder's neck, and are down to 0.004 where the decoder reads a mask.
+_ENCODER_SCALE, _DECODER_SCALE = 1 / 16, 16.0
 _SHUT_OUT = 1e4  # off an attention score: its softmax becomes exactly 0, in fp16 (largest number 65504) as well
 
 
@@ -28,28 +30,33 @@ def prepare(model: SamModel) -> SamModel:
     """A fused copy on the CPU whose layer norms stay within fp16."""
     prepared: SamModel = copy.deepcopy(model).fuse().cpu().float().eval().requires_grad_(False)
     prepared.image_encoder.to(memory_format=torch.contiguous_format)
-    for parent in list(prepared.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, LayerNorm2d):
-                setattr(parent, name, HalfLayerNorm2d(child))
+    for part, network in prepared.named_children():
+        scale = _ENCODER_SCALE if part == "image_encoder" else _DECODER_SCALE
+        for parent in list(network.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, LayerNorm2d):
+                    setattr(parent, name, HalfLayerNorm2d(child, scale))
     return prepared
 
 
 class HalfLayerNorm2d(nn.Module):
     """SAM's ``LayerNorm2d``, scaled before it squares.
 
-    In the neck deviations of 500 are common, and their squares are beyond fp16 (65504): the norm would give zeros.
-    Dividing by a power of two first changes no digit.
+    Squares of large deviations are beyond fp16 (65504), those of small ones below it (6e-8): the norm would give zeros
+    or noise.
+
+    Args:
+        scale: a power of two.
     """
 
-    def __init__(self, norm: LayerNorm2d) -> None:
+    def __init__(self, norm: LayerNorm2d, scale: float) -> None:
         super().__init__()
         self.weight, self.bias = norm.weight[:, None, None], norm.bias[:, None, None]
-        self.eps = norm.eps / _NORM_SCALE**2
+        self.eps, self.scale = norm.eps * scale**2, scale
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), normalised over C."""
-        deviation = (x - x.mean(1, keepdim=True)) * (1 / _NORM_SCALE)
+        deviation = (x - x.mean(1, keepdim=True)) * self.scale
         variance = (deviation * deviation).mean(1, keepdim=True)
         return self.weight * (deviation / torch.sqrt(variance + self.eps)) + self.bias
 

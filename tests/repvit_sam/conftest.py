@@ -8,6 +8,32 @@ from repvit_sam.export.networks import prepare
 
 CANVAS = 256
 
+# on coffee.jpg, in its pixels: the cup, the saucer and the table; `predict` has one answer for each
+CUP = [170, 12, 425, 282]
+_POINTS = [
+    [300, 60],
+    [30, 30],
+    [250, 180],
+    [200, 80],
+    [560, 380],
+    [390, 100],
+    [300, 130],
+    [20, 200],
+    [350, 200],
+    [590, 20],
+]
+_LABELS = [1, 0, 1, 1, 0, 1, 1, 0, 1, 0]
+PROMPTS = {
+    "one point": {"point_coords": _POINTS[:1], "point_labels": _LABELS[:1]},
+    "two points": {"point_coords": _POINTS[:2], "point_labels": _LABELS[:2]},
+    "five points": {"point_coords": _POINTS[:5], "point_labels": _LABELS[:5]},
+    "ten points": {"point_coords": _POINTS, "point_labels": _LABELS},
+    "a box": {"box": CUP},
+    "a box and two points": {"box": CUP, "point_coords": _POINTS[:2], "point_labels": _LABELS[:2]},
+    "a mask": {"mask_input": True},
+    "a mask and two points": {"mask_input": True, "point_coords": _POINTS[:2], "point_labels": _LABELS[:2]},
+}
+
 
 @pytest.fixture(scope="session")
 def small():
@@ -38,3 +64,12 @@ def coreml_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coreml")
     export_coreml(Wish(checkpoint="small", out=folder, precision="fp16", canvas=CANVAS))
     return folder
+
+
+@pytest.fixture(params=PROMPTS)
+def prompt(request, small_photo):
+    """Every kind of prompt, as arguments of `predict`; the mask is what an earlier box gave."""
+    prompt = dict(PROMPTS[request.param])
+    if prompt.pop("mask_input", False):
+        prompt["mask_input"] = small_photo.predict(box=CUP, multimask_output=False)[2]
+    return prompt

@@ -32,7 +32,8 @@ PROMPTS = {
 
 
 def iou(a, b):
-    return np.logical_and(a, b).sum() / np.logical_or(a, b).sum()
+    union = np.logical_or(a, b).sum()
+    return np.logical_and(a, b).sum() / union if union else 1.0
 
 
 def share(found, expected):
@@ -63,6 +64,29 @@ def test_masks_of_photographs_equal_those_of_pytorch(small, coreml_folder, name)
     assert iou(masks, expected) >= 0.99
     own = decoder.decode(predictor.features.numpy(), points[0][0][used], points[1][0][used])
     assert share(own["low_res_logits"][0, :1], logits) < 2e-2
+
+
+@torch.no_grad()
+def test_every_kind_of_prompt_gives_pytorchs_mask(small_photo, coreml_folder, coffee, prompt):
+    """Encoder and decoder packages in fp16, from the photo to the mask, for 1, 2, 5, 10 points, a box, a mask."""
+    fit = small_photo.encoded.fit
+    embedding = CoreMLEncoder(coreml_folder / "encoder.mlpackage", CANVAS).encode_content(resize_photo(coffee, fit))
+    coords, labels = np.zeros((0, 2)), np.zeros(0)
+    if "point_coords" in prompt:
+        coords, labels = fit.coords_to_canvas(np.array(prompt["point_coords"])), np.array(prompt["point_labels"])
+    if "box" in prompt:
+        corners = fit.boxes_to_canvas(np.array(prompt["box"])).reshape(2, 2)
+        coords, labels = np.concatenate([coords, corners]), np.concatenate([labels, [2, 3]])
+    mask_input = None if "mask_input" not in prompt else prompt["mask_input"][None]
+    decoder = CoreMLDecoder(coreml_folder / "decoder.mlpackage", CANVAS)
+    found = decoder.decode(embedding, coords, labels, mask_input)
+
+    masks = logits_to_photo(found["low_res_logits"], fit)[0] > 0
+    for multimask_output, chosen in ((False, slice(0, 1)), (True, slice(1, 4))):
+        expected, ious, logits = small_photo.predict(**prompt, multimask_output=multimask_output)
+        assert share(found["low_res_logits"][0, chosen], logits) < 2e-2
+        np.testing.assert_allclose(found["iou_predictions"][0, chosen], ious, atol=1e-2)
+        assert iou(masks[chosen], expected) >= 0.99
 
 
 @torch.no_grad()

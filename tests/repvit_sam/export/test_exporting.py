@@ -62,6 +62,23 @@ def test_a_part_made_later_joins_the_manifest_and_force_replaces_a_package(corem
     assert len(list((tmp_path / "phone").iterdir())) == 3
 
 
+@pytest.mark.parametrize(("option", "part"), [("--single-mask", "decoder"), ("--picture", "encoder")])
+def test_the_other_forms_of_a_part_agree_with_pytorch_as_well(option, part, tmp_path):
+    arguments = ["export", "onnx", "--checkpoint", "small", "--out", str(tmp_path), "--canvas", "128"]
+    result = CliRunner().invoke(app, [*arguments, "--part", part, option])
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / f"{part}.onnx").is_file()
+
+
+def test_the_command_writes_a_tensor_encoder_and_an_upscaling_decoder(tmp_path):
+    arguments = ["export", "coreml", "--checkpoint", "small", "--out", str(tmp_path), "--canvas", "128"]
+    result = CliRunner().invoke(app, [*arguments, "--tensor", "--upscaled", "--precision", "fp32"])
+    assert result.exit_code == 0, result.stderr
+    files = json.loads((tmp_path / "manifest.json").read_text())["files"]
+    assert [one["name"] for one in files["encoder.mlpackage"]["inputs"]] == ["canvas"]
+    assert files["decoder.mlpackage"]["outputs"][-1]["name"] == "logits"
+
+
 def test_an_export_that_computes_something_else_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting_module, "_compare_onnx", lambda *_: Comparison(0.5, 0.4))
     wish = Wish(checkpoint="small", out=tmp_path, precision="fp32", canvas=128, part="decoder")
@@ -111,3 +128,14 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["export", "coreml", "--checkpoint", "small", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert "pip install 'repvit-sam[export]'" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.every_export
+@pytest.mark.parametrize("canvas", [512, 768, 1024])
+@pytest.mark.parametrize("checkpoint", ["default", "small", "tinyvit_sam"])
+def test_every_bundled_checkpoint_passes_its_own_check_in_half_precision(checkpoint, canvas, tmp_path):
+    for name, export in (("onnx", export_onnx), ("coreml", export_coreml)):
+        export(Wish(checkpoint=checkpoint, out=tmp_path / name, precision="fp16", canvas=canvas))
+        files = json.loads((tmp_path / name / "manifest.json").read_text())["files"]
+        assert min(one["verified"]["mask_iou"] for one in files.values()) >= 0.99

@@ -1,16 +1,19 @@
 import numpy as np
 import onnx
 import pytest
+import torch
 
 import repvit_sam
-from repvit_sam.canvas import resize_photo
+from repvit_sam.canvas import photo_to_canvas, resize_photo
 from repvit_sam.engines.sessions import open_session
 from repvit_sam.errors import ExportError
+from repvit_sam.export.networks import prepare
 from repvit_sam.export.onnx import check, write_decoder, write_encoder
 from repvit_sam.export.precision import calibration_photos, to_fp16, to_int8
+from repvit_sam.image_encoder import FAMILIES
 
 from ...conftest import PHOTOS
-from ..conftest import CANVAS
+from ..conftest import CANVAS, CUP
 
 POINT = np.array([[300, 200]])
 
@@ -97,7 +100,9 @@ def test_half_precision_is_half_the_size_and_the_same_masks(onnx_folder, small_p
     predictor = repvit_sam.SamPredictor(repvit_sam.load(tmp_path, engine="onnx"))
     predictor.set_image(coffee)
     assert np.abs(predictor.features - small_photo.features.numpy()).max() < 2e-2
-    for prompt in ({"box": [170, 12, 425, 282]}, {"point_coords": [[300, 200], [20, 20]], "point_labels": [1, 0]}):
+    points = {"point_coords": [[300, 200], [20, 20]], "point_labels": [1, 0]}
+    mask = {"mask_input": small_photo.predict(box=CUP, multimask_output=False)[2]}
+    for prompt in ({"box": CUP}, points, {**points, **mask}):
         expected = small_photo.predict(**prompt, multimask_output=False)[0]
         found = predictor.predict(**prompt, multimask_output=False)[0]
         assert (expected & found).sum() / (expected | found).sum() > 0.99
@@ -116,8 +121,8 @@ def test_int8_is_calibrated_on_photographs(onnx_folder, small_photo, coffee, tmp
     (tmp_path / "manifest.json").write_bytes((onnx_folder / "manifest.json").read_bytes())
     predictor = repvit_sam.SamPredictor(repvit_sam.load(tmp_path, engine="onnx"))
     predictor.set_image(coffee)
-    expected = small_photo.predict(box=[170, 12, 425, 282], multimask_output=False)[0]
-    found = predictor.predict(box=[170, 12, 425, 282], multimask_output=False)[0]
+    expected = small_photo.predict(box=CUP, multimask_output=False)[0]
+    found = predictor.predict(box=CUP, multimask_output=False)[0]
     assert (expected & found).sum() / (expected | found).sum() > 0.9
 
 
@@ -125,3 +130,18 @@ def test_a_file_that_is_no_onnx_is_named(tmp_path):
     (tmp_path / "encoder.onnx").write_bytes(b"no")
     with pytest.raises(ExportError, match=r"encoder\.onnx is no sound ONNX file"):
         check(tmp_path / "encoder.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.every_export
+@pytest.mark.parametrize("canvas", [512, 768, 1024])
+@pytest.mark.parametrize("variant", FAMILIES)
+def test_every_variant_and_canvas_is_written(variant, canvas, coffee, tmp_path):
+    torch.manual_seed(0)
+    model = repvit_sam.build_repvit_sam(variant, canvas=canvas)
+    content, _ = photo_to_canvas(coffee, canvas)
+    with torch.no_grad():
+        expected = model.image_encoder(torch.from_numpy(content)).numpy()
+    write_encoder(prepare(model), tmp_path / "encoder.onnx")
+    (found,) = open_session(tmp_path / "encoder.onnx").run(["image_embeddings"], {"canvas": content})
+    assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
