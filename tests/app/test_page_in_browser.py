@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import urllib.request
@@ -56,7 +55,7 @@ class Server:
         urllib.request.urlopen(self.url, timeout=30).close()
 
     def stop(self):
-        self._process.send_signal(signal.SIGINT)
+        self._process.terminate()  # not SIGINT, which shells let their background jobs ignore
         self._process.wait(20)
 
 
