@@ -1,7 +1,7 @@
 """Pictures of where a model fails: the worst instances of an evaluation, truth beside answer, on one sheet.
 
-    python eval/clicks.py --data DIR --checkpoint small --json scores.json
-    python eval/worst.py --data DIR --scores scores.json --prompt box --licence 4 --licence 5 --out worst.jpg
+    python eval/clicks.py --data DIR --checkpoint small --out runs/clicks
+    python eval/worst.py --scores runs/clicks/results.json --prompt box --licence 4 --licence 5 --out worst.jpg
 
 ``--licence`` takes COCO's licence numbers (4 is CC BY 2.0, 5 is CC BY-SA 2.0): photographs that may be shown elsewhere.
 At most one instance a photo; the credits that those licences ask for are printed.
@@ -10,109 +10,93 @@ At most one instance a photo; the credits that those licences ask for are printe
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
-import numpy as np
 import typer
-from PIL import Image
 
-import repvit_sam
 from repvit_sam.console import errors_as_sentences
-from repvit_sam.draw import draw_prompts, overlay
-from repvit_sam.eval.clicking import box_of, centre_of
-from repvit_sam.eval.coco import CocoFolder, Instance
-from repvit_sam.files import written_whole
-from repvit_sam.photo import Photo
+from repvit_sam.eval.click_pictures import tile
+from repvit_sam.eval.click_protocols import protocol_from_json
+from repvit_sam.eval.click_scores import Score
+from repvit_sam.eval.coco import CocoFolder
+from repvit_sam.eval.figures import save_picture, sheet
+from repvit_sam.eval.options import Device
+from repvit_sam.eval.subject import Subject
 
-_TILE = 300  # pixels, each side of a tile
-_SHEET_COLUMNS = 2  # pairs side by side
+PROGRAM = "eval/clicks.py"
 
 
-def worst_instances(report: dict[str, Any], prompt: str) -> list[tuple[int, float]]:
-    """(annotation id, IoU), the worst first.
+def read_report(path: Path) -> dict[str, Any]:
+    """What eval/clicks.py wrote.
 
     Raises:
-        ValueError: the report has no scores for this prompt.
+        ValueError: something else.
     """
-    scores = [(s["annotation_id"], s["iou"]) for s in report["scores"] if s["prompt"] == prompt]
-    if not scores:
-        raise ValueError(f"the scores hold no {prompt!r}; known: {sorted({s['prompt'] for s in report['scores']})}")
-    return sorted(scores, key=lambda score: score[1])
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; --scores takes the results.json of {PROGRAM}")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if report["program"] == PROGRAM and report["scores"]:
+            return report
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise ValueError(f"{path} holds no scores of {PROGRAM}")
 
 
-def tile(photo: Photo, instance: Instance, predictor: repvit_sam.SamPredictor, prompt: str, value: float) -> Photo:
-    """Truth (left) and answer (right) around one instance, the prompt drawn on both, the IoU written on the answer."""
-    predictor.set_image(photo)
-    box, (x, y) = box_of(instance.mask), centre_of(instance.mask)
-    if prompt == "box":
-        masks, _, _ = predictor.predict(box=box, multimask_output=False)
-        answer = masks[0]
-    else:
-        masks, ious, _ = predictor.predict([[x, y]], [1])
-        answer = masks[int(ious.argmax())]
-    pictures = []
-    for mask in (instance.mask, answer):
-        boxes, points = ([box], []) if prompt == "box" else ([], [(x, y, 1)])
-        drawn = draw_prompts(overlay(photo, [mask]), points=points, boxes=boxes)
-        pictures.append(_square_around(drawn, box))
-    cv2.putText(pictures[1], f"IoU {value:.2f}", (8, _TILE - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4)
-    cv2.putText(pictures[1], f"IoU {value:.2f}", (8, _TILE - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1)
-    return np.hstack(pictures)
+def worst_instances(scores: Sequence[Score], prompt: str) -> list[Score]:
+    """The worst first.
 
-
-def _square_around(picture: Photo, box: tuple[float, float, float, float]) -> Photo:
-    """The box with as much again around it, as a square tile; grey beyond the photo."""
-    x0, y0, x1, y1 = box
-    half = max(x1 - x0, y1 - y0, 40)
-    centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
-    left, top = round(centre_x - half), round(centre_y - half)
-    side = round(2 * half)
-    padded = np.pad(picture, ((side, side), (side, side), (0, 0)), constant_values=128)
-    part = padded[top + side : top + 2 * side, left + side : left + 2 * side]
-    return cv2.resize(part, (_TILE, _TILE), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    Raises:
+        ValueError: there are no scores for this prompt.
+    """
+    known = list(scores[0]["iou"])
+    if prompt not in known:
+        raise ValueError(f"the scores hold no {prompt!r}; known: {', '.join(known)}")
+    return sorted(scores, key=lambda score: score["iou"][prompt])
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="COCO-format folder")],
-    scores: Annotated[Path, typer.Option(help="what eval/clicks.py wrote with --json")],
+    scores: Annotated[Path, typer.Option(help="the results.json that eval/clicks.py wrote")],
     out: Annotated[Path, typer.Option(help="the sheet, .jpg or .png")],
-    prompt: Annotated[str, typer.Option(help="box, or '1 click'")] = "box",
-    count: int = 10,
+    data: Annotated[Path | None, typer.Option(help="COCO-format folder, if it no longer lies where it did")] = None,
+    prompt: Annotated[str, typer.Option(help="box, '1 click', '3 clicks', ...: a row of the table")] = "box",
+    count: Annotated[int, typer.Option(min=1)] = 10,
     min_area: float = 1024,
     licence: Annotated[list[int] | None, typer.Option(help="only photos under these COCO licences; repeat")] = None,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Draw the worst instances of an evaluation."""
     with errors_as_sentences():
-        report = json.loads(scores.read_text(encoding="utf-8"))
-        content = json.loads((data / "annotations.json").read_text(encoding="utf-8"))
-        images = {image["file_name"]: image for image in content["images"]}
-        values = dict(worst_instances(report, prompt))
-        candidates = []
-        folder = CocoFolder(data, min_area=min_area)
-        for labelled in (folder[index] for index in range(len(folder))):
-            known = [i for i in labelled.instances if i.annotation_id in values]
-            if known and (not licence or images[labelled.path.name].get("license") in licence):
-                instance = min(known, key=lambda i: values[i.annotation_id])
-                candidates.append((values[instance.annotation_id], labelled, instance))
-        candidates.sort(key=lambda candidate: candidate[0])
-        predictor = repvit_sam.SamPredictor(repvit_sam.load(report["checkpoint"], device))
-        tiles = []
-        for value, labelled, instance in candidates[:count]:
-            tiles.append(tile(labelled.photo, instance, predictor, prompt, value))
-            image = images[labelled.path.name]
-            typer.echo(
-                f"{value:.3f} annotation {instance.annotation_id}, {image.get('flickr_url', labelled.path.name)}"
-            )
-        if not tiles:
+        report = read_report(scores)
+        ranked = worst_instances(report["scores"], prompt)
+        protocol = protocol_from_json(report["protocol"])
+        if prompt not in protocol.prompts:
+            raise ValueError(f"{prompt!r} was not asked of the model; draw one of {', '.join(protocol.prompts)}")
+        subject = Subject(report["checkpoint"], report["engine"], device)
+        if subject.sha256 != report["sha256"]:
+            raise ValueError(f"{report['checkpoint']} has changed since {scores} was written; evaluate it again")
+        lay = (None, Path(report["data"]["images"]), Path(report["data"]["annotations"]))
+        folder = CocoFolder(*((data,) if data else lay), min_area=protocol.min_area, crowds=protocol.crowds)
+        if not {score["photo"] for score in ranked} <= set(folder.keys):
+            raise ValueError(f"{folder.annotations} is not what {scores} was made with: photos of it are not there")
+        chosen: dict[str, Score] = {}  # by photo
+        for score in ranked:
+            allowed = not licence or folder.entry(score["photo"]).get("license") in licence
+            if allowed and score["area"] >= min_area and len(chosen) < count:
+                chosen.setdefault(score["photo"], score)
+        if not chosen:
             raise ValueError(f"no instance of {min_area:g} pixels or more under these licences")
-        while len(tiles) % _SHEET_COLUMNS:
-            tiles.append(np.full_like(tiles[0], 255))
-        rows = [np.hstack(tiles[i : i + _SHEET_COLUMNS]) for i in range(0, len(tiles), _SHEET_COLUMNS)]
-        with written_whole(out) as beside:
-            Image.fromarray(np.vstack(rows)).save(beside, quality=85)
+        predictor = subject.predictor()
+        tiles = []
+        for key, score in chosen.items():
+            labelled, value = folder.by_key(key), score["iou"][prompt]
+            instance = next(each for each in labelled.instances if each.annotation_id == score["annotation_id"])
+            tiles.append(tile(predictor, labelled.photo, instance, protocol, prompt, f"IoU {value:.2f}"))
+            credit = labelled.entry.get("flickr_url", labelled.path.name)
+            typer.echo(f"{value:.3f} annotation {instance.annotation_id}, {credit}")
+        save_picture(out, sheet(tiles))
 
 
 if __name__ == "__main__":

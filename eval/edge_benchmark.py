@@ -1,0 +1,222 @@
+"""The BSDS500 boundary benchmark for any edge maps: ODS, OIS, AP, R50.
+
+    python eval/edge_benchmark.py --edges DIR --truth DIR --workers 2
+    python eval/edge_benchmark.py --data DIR --detector canny        # or sobel, human
+
+Edges are greyscale PNG files of 8 or 16 bits, or ``.npy`` files with values from 0 to 1, named and sized as the photos.
+At each of 99 thresholds (0.01 ... 0.99) the map is cut (``>=``), thinned, and matched with what each person drew; see
+``boundary_matching`` and ``edge_scores``. ``--nms`` suppresses non-maxima first, for maps that have had none of it.
+
+``human`` is the consistency of people: each in turn is compared with the others of the same photo, and the counts of
+all are summed (``boundaryBenchHuman`` of the Berkeley benchmark). It is a point, not a curve.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+
+from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.eval.boundary_matching import MAX_DISTANCE, OUTLIER_COST, BoundaryMatcher
+from repvit_sam.eval.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
+from repvit_sam.eval.edge_detectors import DETECTORS
+from repvit_sam.eval.edge_maps import edge_map_hw, find_edge_maps, read_edge_map
+from repvit_sam.eval.edge_scores import THRESHOLDS, EdgeCounts, EdgeScores, add, score
+from repvit_sam.eval.edge_thinning import suppress_non_maxima, thin
+from repvit_sam.eval.options import Limit, Workers
+from repvit_sam.eval.records import Record
+from repvit_sam.eval.results import hardware, markdown, versions
+from repvit_sam.eval.running import run
+from repvit_sam.files import written_whole
+from repvit_sam.masks import Mask
+from repvit_sam.photo import read_photo
+
+HUMAN = "human"
+
+
+def count_edges(
+    edges: NDArray[np.floating],
+    truths: Sequence[Mask],
+    thresholds: Sequence[float] = THRESHOLDS,
+    max_distance: float = MAX_DISTANCE,
+) -> EdgeCounts:
+    """One photo's soft edges (H, W), 0 to 1, against what N people drew, (H, W) bool each, at rising thresholds."""
+    matcher = BoundaryMatcher(truths, max_distance)
+    true_pixels = int(matcher.truths.sum())
+    rows: list[tuple[int, ...]] = []
+    pixels = -1
+    for threshold in thresholds:
+        cut = edges >= threshold
+        # each cut lies inside the one before: as many pixels are the same pixels
+        pixels, before = int(np.count_nonzero(cut)), pixels
+        if pixels != before:
+            lines = thin(cut)
+            matching = matcher.match(lines)
+            counts = matching.truth.sum(), true_pixels, matching.predicted.any(axis=0).sum(), lines.sum()
+        rows.append(tuple(map(int, counts)))
+    return EdgeCounts(*zip(*rows, strict=True))
+
+
+def count_human(truths: Sequence[Mask], max_distance: float = MAX_DISTANCE) -> EdgeCounts:
+    """Each of N >= 2 people against the others, added up: counts at one threshold."""
+    if len(truths) < 2:
+        raise ValueError(
+            f"people are compared with each other: expected the boundaries of 2 or more, got {len(truths)}"
+        )
+    others = [[*truths[:k], *truths[k + 1 :]] for k in range(len(truths))]
+    return add([
+        count_edges(one.astype(np.float32), rest, (1.0,), max_distance)
+        for one, rest in zip(truths, others, strict=True)
+    ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EdgeJob:
+    """The counts of every photo: of a detector by name, or of maps in files.
+
+    Attributes:
+        photos: with ``photo`` for a detector other than ``human``.
+        detector: "human", or a name of ``edge_detectors.DETECTORS``.
+        maps: name of the photo -> its edge map; instead of a detector.
+        nms: suppress non-maxima of the maps first.
+    """
+
+    photos: tuple[AnnotatedPhoto, ...]
+    detector: str | None = None
+    maps: Mapping[str, Path] | None = None
+    nms: bool = False
+    max_distance: float = MAX_DISTANCE
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return [photo.name for photo in self.photos]
+
+    @property
+    def thresholds(self) -> Sequence[float]:
+        return (1.0,) if self.detector == HUMAN else THRESHOLDS
+
+    def start(self) -> Callable[[str], Record]:
+        photos = {photo.name: photo for photo in self.photos}
+        return lambda name: asdict(self.count(photos[name]))
+
+    def count(self, photo: AnnotatedPhoto) -> EdgeCounts:
+        truths = read_boundaries(photo.truth)
+        if self.detector == HUMAN:
+            return count_human(truths, self.max_distance)
+        return count_edges(self._edges(photo), truths, self.thresholds, self.max_distance)
+
+    def _edges(self, photo: AnnotatedPhoto) -> NDArray[np.floating]:
+        if self.maps is None:
+            assert self.detector
+            assert photo.photo
+            return DETECTORS[self.detector](read_photo(photo.photo))
+        edges = read_edge_map(self.maps[photo.name])
+        return suppress_non_maxima(edges) if self.nms else edges
+
+
+def benchmark(job: EdgeJob, workers: int = 1) -> tuple[EdgeScores, list[Record]]:
+    """The figures, and each photo's counts (and ``seconds``) in the order of ``job.photos``; with a bar."""
+    records = run(job, None, {}, workers)
+    return score([counts_of(record) for record in records], job.thresholds), records
+
+
+def counts_of(record: Record) -> EdgeCounts:
+    """Back from JSON."""
+    names = ("matched_truth", "truth", "matched_predicted", "predicted")
+    return EdgeCounts(*(tuple(record[name]) for name in names))
+
+
+def check_sizes(photos: Sequence[AnnotatedPhoto], maps: Mapping[str, Path]) -> None:
+    """Raises ValueError for the first map that is not of the size of its truth."""
+    for photo in photos:
+        expected, given = read_boundaries(photo.truth)[0].shape, edge_map_hw(maps[photo.name])
+        if given != expected:
+            raise ValueError(f"{maps[photo.name]} has the size (H, W) = {given}, its true boundaries have {expected}")
+
+
+def main(
+    data: Annotated[Path | None, typer.Option(help="BSDS folder: images/*.jpg and groundTruth/*.mat")] = None,
+    edges: Annotated[Path | None, typer.Option(help="folder of edge maps, NAME.png or NAME.npy")] = None,
+    detector: Annotated[str | None, typer.Option(help=f"instead of --edges: {HUMAN}, {', '.join(DETECTORS)}")] = None,
+    truth: Annotated[Path | None, typer.Option(help="the .mat files, if not in DATA/groundTruth")] = None,
+    images: Annotated[Path | None, typer.Option(help="the photos, if not in DATA/images")] = None,
+    nms: Annotated[bool, typer.Option("--nms", help="suppress non-maxima of --edges first")] = False,
+    max_distance: Annotated[float, typer.Option(help="how far apart pixels may match, of the diagonal")] = MAX_DISTANCE,
+    workers: Workers = 1,
+    limit: Limit = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write figures, curve and settings here")] = None,
+) -> None:
+    """Score edge maps, or a detector, with the BSDS500 boundary benchmark."""
+    with errors_as_sentences():
+        with working("reading"):
+            job = _job(data, edges, detector, truth, images, nms, max_distance, limit)
+        scores, records = benchmark(job, workers)
+        name = detector or str(edges)
+        subset = f"A SUBSET: the first {limit}, " if limit else ""
+        typer.echo(f"edges of {name}: {subset}{len(records)} photos\n")
+        typer.echo(markdown({name: scores.figures}))
+        typer.echo(f"\nbest threshold {scores.ods_threshold:.2f}: ", nl=False)
+        typer.echo(f"recall {scores.ods_recall:.3f}, precision {scores.ods_precision:.3f}")
+        if json_file:
+            report: dict[str, Any] = {
+                "edges": name,
+                "nms": nms,
+                "data": str(data or truth),
+                "photos": len(records),
+                "subset": f"the first {limit} photos" if limit else None,
+                "protocol": {"max_distance": max_distance, "outlier_cost": OUTLIER_COST, "thin": True},
+                **asdict(scores),
+                "seconds": round(sum(record["seconds"] for record in records), 1),
+                "workers": workers,
+                "hardware": hardware(torch.device("cpu")),
+                "versions": versions(),
+                "counts": dict(zip(job.keys, records, strict=True)),
+            }
+            with written_whole(json_file) as beside:
+                beside.write_text(json.dumps(report) + "\n", encoding="utf-8")
+            typer.echo(f"written: {json_file}", err=True)
+
+
+def _job(
+    data: Path | None,
+    edges: Path | None,
+    detector: str | None,
+    truth: Path | None,
+    images: Path | None,
+    nms: bool,
+    max_distance: float,
+    limit: int | None,
+) -> EdgeJob:
+    if (edges is None) == (detector is None):
+        raise ValueError("give either --edges DIR or --detector NAME")
+    if data is None and truth is None:
+        raise ValueError("give the true boundaries: --truth DIR with .mat files, or --data DIR, a BSDS folder")
+    if not 0 < max_distance < 1:
+        raise ValueError(f"--max-distance is a share of the diagonal, above 0 and below 1, got {max_distance:g}")
+    only_truth = truth or (data / "groundTruth" if data else None)
+    if edges:
+        photos = annotated_photos(None, None, only_truth, limit)
+        maps = find_edge_maps(edges, [photo.name for photo in photos])
+        check_sizes(photos, maps)
+        return EdgeJob(photos, maps=maps, nms=nms, max_distance=max_distance)
+    if nms:
+        raise ValueError("--nms is for --edges; detectors give thin edges already")
+    if detector == HUMAN:
+        return EdgeJob(annotated_photos(None, None, only_truth, limit), HUMAN, max_distance=max_distance)
+    if detector not in DETECTORS:
+        raise ValueError(f"--detector must be one of {HUMAN}, {', '.join(DETECTORS)}, got {detector!r}")
+    if data is None and images is None:
+        raise ValueError(f"--detector {detector} needs the photos: --data DIR, or --images DIR")
+    return EdgeJob(annotated_photos(data, images, truth, limit), detector, max_distance=max_distance)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,50 @@
+"""Everything mode's settings, as the programs of this folder take them from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any
+
+import typer
+
+from repvit_sam.mask_generator import SamAutomaticMaskGenerator
+from repvit_sam.predictor import SamPredictor
+
+PointsPerSide = Annotated[int | None, typer.Option(help="everything mode: the grid's points along one side")]
+PredIouThresh = Annotated[float | None, typer.Option(help="everything mode: keep masks rated above this, 0 keeps all")]
+StabilityScoreThresh = Annotated[float | None, typer.Option(help="everything mode: least stability, 0 keeps all")]
+BoxNmsThresh = Annotated[float | None, typer.Option(help="everything mode: of boxes overlapping more, one stays")]
+CropNLayers = Annotated[int | None, typer.Option(help="everything mode: layers of crops, 0 for none")]
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Settings of ``SamAutomaticMaskGenerator`` that decide its masks, with its defaults.
+
+    Raises:
+        ValueError: a setting out of its range.
+    """
+
+    points_per_side: int = 32
+    pred_iou_thresh: float = 0.88
+    stability_score_thresh: float = 0.95
+    box_nms_thresh: float = 0.7
+    crop_n_layers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.points_per_side < 1:
+            raise ValueError(f"--points-per-side must be at least 1, got {self.points_per_side}")
+        if self.crop_n_layers < 0:
+            raise ValueError(f"--crop-n-layers must be at least 0, got {self.crop_n_layers}")
+        for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"--{name.replace('_', '-')} must lie in 0..1, got {value}")
+
+    def changed(self, **choices: Any) -> Everything:
+        """With the choices that are not None instead."""
+        return replace(self, **{name: value for name, value in choices.items() if value is not None})
+
+    def generator(self, predictor: SamPredictor) -> SamAutomaticMaskGenerator:
+        """On the predictor's model; masks come as COCO RLE."""
+        return SamAutomaticMaskGenerator(predictor.model, **asdict(self), output_mode="coco_rle")
