@@ -83,17 +83,17 @@ def fall(history):
 
 @pytest.mark.slow
 def test_the_encoder_stage_lowers_its_error_on_windows(photos_folder, teacher):
-    stage = EncoderStage(kind="encoder", steps=1, batch=8, window=64, windows=2, learning_rate=2e-3)
-    history, _ = losses_of(stage, photos_folder, teacher, steps=44)
+    stage = EncoderStage(kind="encoder", steps=1, batch=4, window=64, windows=2, learning_rate=2e-3)
+    history, _ = losses_of(stage, photos_folder, teacher, steps=16)
     assert fall(history) < 0.7
 
 
 @pytest.mark.slow
 def test_the_prompts_stage_brings_masks_nearer_to_the_teachers(photos_folder, teacher):
     stage = PromptsStage(
-        kind="prompts", steps=1, batch=4, prompts=4, rounds=2, learning_rate=3e-4, freeze_batchnorm=True
+        kind="prompts", steps=1, batch=2, prompts=4, rounds=2, learning_rate=3e-4, freeze_batchnorm=True
     )
-    history, losses = losses_of(stage, photos_folder, teacher, steps=36, start="small")
+    history, losses = losses_of(stage, photos_folder, teacher, steps=20, start="small")
     assert fall(history) < 0.9
     assert 0 < float(losses["agreement"]) <= 1
 
@@ -101,10 +101,10 @@ def test_the_prompts_stage_brings_masks_nearer_to_the_teachers(photos_folder, te
 @pytest.mark.slow
 def test_the_masks_stage_brings_masks_nearer_to_the_truth(masks_folder, teacher):
     stage = MasksStage(
-        kind="masks", steps=1, batch=4, masks=3, rounds=3, learning_rate=2e-4, freeze_batchnorm=True,
+        kind="masks", steps=1, batch=2, masks=3, rounds=3, learning_rate=2e-4, freeze_batchnorm=True,
         train=("encoder", "decoder"),
     )  # fmt: skip
-    history, losses = losses_of(stage, masks_folder, teacher, steps=32, start="small")
+    history, losses = losses_of(stage, masks_folder, teacher, steps=16, start="small")
     assert fall(history) < 0.9
     assert 0 < float(losses["iou"]) <= 1
 
