@@ -102,8 +102,8 @@ def read_annotations(path: Path, images: Path, limit: int | None = None) -> Anno
 
 
 def _photo_of(image: Mapping[str, Any], images: Path) -> Path:
-    places: Sequence[str] = [image["file_name"]] if "file_name" in image else []
-    if "coco_url" in image:
+    places: Sequence[str] = [image["file_name"]] if image.get("file_name") else []
+    if image.get("coco_url"):  # some writers put null
         parts = image["coco_url"].split("/")
         places = [*places, "/".join(parts[-2:]), parts[-1]]
     if not places:

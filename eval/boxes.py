@@ -38,10 +38,18 @@ class Boxes:
 
 
 def ground_truth_boxes(annotations: Annotations) -> dict[int, Boxes]:
-    """``bbox`` of every annotation that is no crowd and has a size, for each image that has any."""
+    """``bbox`` of every annotation that is no crowd and has a size, for each image that has any.
+
+    Raises:
+        ValueError: an annotation without one.
+    """
     found = {}
     for image_id in annotations.image_ids:
-        rows = [row for row in annotations.by_image.get(image_id, []) if row["bbox"][2] > 0 and row["bbox"][3] > 0]
+        known = annotations.by_image.get(image_id, [])
+        without = [row for row in known if not row.get("bbox")]
+        if without:
+            raise ValueError(f"annotation {without[0].get('id')} of {annotations.path} has no bbox")
+        rows = [row for row in known if row["bbox"][2] > 0 and row["bbox"][3] > 0]
         if rows:
             found[image_id] = Boxes(
                 _xyxy([row["bbox"] for row in rows]),
@@ -68,9 +76,9 @@ def read_boxes(path: Path, annotations: Annotations, most: int) -> dict[int, Box
         by_image: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             x, y, width, height = (float(number) for number in row["bbox"])
-            float(row["score"]), row["category_id"]
-            if not np.isfinite((x, y, width, height)).all():
-                raise ValueError(f"a box of image {row['image_id']} is not finite")
+            if not np.isfinite((x, y, width, height, float(row["score"]))).all():
+                raise ValueError(f"a box or a score of image {row['image_id']} is not finite")
+            row["category_id"]
             if width > 0 and height > 0:
                 by_image[row["image_id"]].append(row)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -92,8 +100,6 @@ def _check_same_data_set(
             f"{path} belongs to another data set: {len(strange)} of its {len(by_image)} images are not in {name}, "
             f"the first {strange[0]}"
         )
-    if not by_image:
-        raise ValueError(f"{path} holds no box")
     known = {category["id"] for category in annotations.content["categories"]}
     for image_id, rows in by_image.items():
         for row in rows:

@@ -131,6 +131,7 @@ def main(
             raise ValueError(f"{folder.annotations} has no instance of {chosen.min_area:g} pixels or more")
         settings = {
             "program": _PROGRAM,
+            "images": str(folder.images.resolve()),
             "annotations": sha256_of(folder.annotations),
             "protocol": chosen.settings(),
             "baselines": baselines,

@@ -86,6 +86,8 @@ class CocoFolder:
             missing = [key for key in needed if not annotation.get(key) and annotation.get(key) != 0]
             if missing:
                 raise ValueError(f"annotation {annotation.get('id')} of {annotations} has no {missing[0]}")
+            if boxes and min(annotation["bbox"][2:]) < 0:
+                raise ValueError(f"annotation {annotation['id']} of {annotations} has a bbox of negative size")
             kept.append(annotation)
         self.instances = sum(len(kept) for kept in self._kept.values())
         """How many are annotated. A few of COCO's polygons are too thin to cover a pixel, and are never seen again."""

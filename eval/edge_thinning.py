@@ -3,8 +3,9 @@
 :func:`thin` is the parallel thinning of Guo and Hall (CACM 1989), with the conditions by which MATLAB's documentation
 defines ``bwmorph(..., 'thin', Inf)`` (after Lam, Lee and Suen, PAMI 1992, page 879). It equals scikit-image's ``thin``
 pixel by pixel and takes a ninth of the time, as OpenCV reads the eight neighbours of a pixel as one byte; that spares a
-dependency (``cv2.ximgproc`` is not in the headless wheel). :func:`suppress_non_maxima` is what Dollar and Zitnick (Fast
-Edge Detection Using Structured Forests, PAMI 2015) do to a soft edge map before it is scored.
+dependency (``cv2.ximgproc`` is not in the headless wheel). :func:`suppress_non_maxima` follows what Dollar and Zitnick
+(Fast Edge Detection Using Structured Forests, PAMI 2015) do to a soft edge map before it is scored, but for the
+direction across the edge (:func:`edge_normals`); what that changes is in docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def edge_normals(edges: NDArray[np.floating], smoothing: int = 4) -> NDArray[np.
     """Direction across the edge at each pixel of a soft edge map (H, W): angle from x towards y (down), radians.
 
     The direction in which the map, smoothed with a triangle of ``smoothing`` pixels to each side, bends most, up or
-    down: the eigenvector of its second derivatives with the larger eigenvalue, by size.
+    down: the eigenvector of its second derivatives with the larger eigenvalue, by size. (Their toolbox has
+    atan(-sign(Exy) Eyy / Exx), which on a straight line is up to 13 degrees off.)
     """
     triangle = np.arange(1, smoothing + 2, dtype=np.float32)
     triangle = np.concatenate([triangle, triangle[-2::-1]])

@@ -191,7 +191,7 @@ def main(
         job = EdgesJob(subject, photos, out / "edges", points_per_side)
         settings = {
             "program": "eval/edges.py",
-            "photos": str(data or images),
+            "folders": [str(folder.resolve()) if folder else None for folder in (data, images, truth)],
             "points_per_side": points_per_side,
             "checkpoint": subject.sha256,
             "engine": engine,

@@ -66,8 +66,10 @@ def square_around(picture: Photo, box_xyxy: tuple[float, float, float, float]) -
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
     left, top = round(centre_x - half), round(centre_y - half)
     side = round(2 * half)
-    padded = np.pad(picture, ((side, side), (side, side), (0, 0)), constant_values=128)
-    part = padded[top + side : top + 2 * side, left + side : left + 2 * side]
+    inside = picture[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    part = np.full((side, side, 3), 128, picture.dtype)
+    down, across = max(-top, 0), max(-left, 0)
+    part[down : down + inside.shape[0], across : across + inside.shape[1]] = inside
     return cv2.resize(part, (TILE, TILE), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 

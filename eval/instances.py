@@ -25,6 +25,7 @@ from repvit_sam.console import errors_as_sentences, working
 from repvit_sam.eval.annotations import Annotation, Annotations, read_annotations
 from repvit_sam.eval.average_precision import coco_precision
 from repvit_sam.eval.boxes import GROUND_TRUTH, Boxes, ground_truth_boxes, read_boxes
+from repvit_sam.eval.checks import check_boxes, check_instances
 from repvit_sam.eval.figures import Case, save_figures, truth_and_answer
 from repvit_sam.eval.lvis_precision import check_lvis, lvis_precision
 from repvit_sam.eval.metrics import iou, mean_by_size
@@ -81,12 +82,13 @@ def read_prompts(boxes: str, annotations: Annotations, most: int) -> dict[int, B
     """Boxes of each image that has any, from a file or, for ``ground-truth``, the annotations.
 
     Raises:
-        ValueError: no file of boxes, of another data set, or not one box on these photos.
+        ValueError: no file of boxes, of another data set or far outside of the photos; annotations or photos that
+            could not be evaluated (``checks``).
     """
+    check_instances(annotations)
     own = boxes == GROUND_TRUTH
     prompts = ground_truth_boxes(annotations) if own else read_boxes(Path(boxes), annotations, most)
-    if not prompts:
-        raise ValueError(f"none of the {len(annotations.image_ids)} photos has a box")
+    check_boxes(str(annotations.path) if own else boxes, prompts, annotations)
     return prompts
 
 
@@ -187,9 +189,12 @@ def main(
             if dataset == "lvis":
                 check_lvis(data.content, data.image_ids)
             prompts = read_prompts(boxes, data, most)
+            if not prompts:
+                raise ValueError(f"none of the {len(data.image_ids)} photos has a box")
         settings = {
             "program": "eval/instances.py",
             "dataset": dataset,
+            "images": str(images.resolve()),
             "annotations": sha256_of(annotations),
             "boxes": boxes if boxes == GROUND_TRUTH else sha256_of(boxes),
             "detections": most,

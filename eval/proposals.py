@@ -31,6 +31,7 @@ from repvit_sam.console import errors_as_sentences, working
 from repvit_sam.eval.annotations import Annotation, Annotations, read_annotations
 from repvit_sam.eval.average_precision import average_recall
 from repvit_sam.eval.box_recall import average_box_recall
+from repvit_sam.eval.checks import check_instances
 from repvit_sam.eval.everything import (
     BoxNmsThresh,
     CropNLayers,
@@ -195,6 +196,7 @@ def main(
             check(data)
         settings = {
             "program": _PROGRAM,
+            "images": str(images.resolve()),
             "annotations": sha256_of(annotations),
             "everything": asdict(everything),
             "rank": rank,
@@ -234,15 +236,11 @@ def check(annotations: Annotations) -> None:
     """Whether there is something to find, and all is told of it that is needed.
 
     Raises:
-        ValueError: nothing is annotated, or an annotation has no outline, area or box.
+        ValueError: nothing is annotated, or something that cannot be evaluated (``check_instances``).
     """
-    truths = [truth for image_id in annotations.image_ids for truth in annotations.by_image.get(image_id, [])]
-    if not truths:
+    if not any(annotations.by_image.get(image_id) for image_id in annotations.image_ids):
         raise ValueError(f"{annotations.path} annotates nothing on these {len(annotations.image_ids)} photos")
-    for truth in truths:
-        missing = [name for name in ("segmentation", "area", "bbox") if truth.get(name) in (None, [])]
-        if missing:
-            raise ValueError(f"annotation {truth['id']} of {annotations.path} has no {missing[0]}: no instances file")
+    check_instances(annotations, needed=("id", "area", "bbox"))
 
 
 def cases(records: Sequence[Record], annotations: Annotations) -> list[Case]:

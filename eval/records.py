@@ -14,7 +14,8 @@ Record = dict[str, Any]  # what a program found out about one photo; goes into J
 class RecordFolder:
     """``DIR/settings.json`` and ``DIR/records-RANK.jsonl``, one file for each process that writes.
 
-    A line is flushed when its photo is done; a torn last line (the kill came while it was written) counts as not done.
+    A line is flushed when its photo is done; a line that is none (the kill or a power cut came while it was written)
+    counts as not done.
 
     Args:
         settings: everything that decides the records. A folder holds the records of one set of settings.
@@ -33,8 +34,8 @@ class RecordFolder:
         found: dict[str, Record] = {}
         for path in sorted(self.folder.glob("records-*.jsonl")):
             for line in path.read_bytes().splitlines(keepends=True):
-                if line.endswith(b"\n"):
-                    entry = json.loads(line)
+                entry = _entry(line)
+                if entry:
                     found.setdefault(entry["key"], entry["record"])
         return found
 
@@ -48,6 +49,14 @@ class RecordFolder:
             stream.write(json.dumps({"key": key, "record": record}, separators=(",", ":")).encode() + b"\n")
 
 
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line.decode("ascii")) if line.endswith(b"\n") else None  # json.dumps writes ASCII
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and {"key", "record"} <= entry.keys() else None
+
+
 def _end_of_last_line(path: Path) -> int:
     return path.read_bytes().rfind(b"\n") + 1
 
@@ -55,7 +64,10 @@ def _end_of_last_line(path: Path) -> int:
 def _claim(path: Path, settings: dict[str, Any]) -> None:
     wanted = json.loads(json.dumps(settings))  # tuples become lists, as they will be read
     if path.is_file():
-        held = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise ValueError(f"{path} is damaged; give another --out, or delete the folder") from None
         differing = [key for key in sorted({*held, *wanted}) if held.get(key) != wanted.get(key)]
         if differing:
             key = differing[0]

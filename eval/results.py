@@ -52,13 +52,18 @@ class Results:
     unit: str = "photos"
     scores: Sequence[Mapping[str, Any]] = ()
 
+    @property
+    def is_subset(self) -> bool:
+        """Whether ``limit`` may have left something out; one above the number there is did not."""
+        return self.limit is not None and self.limit <= self.data[self.unit]
+
     def as_json(self) -> dict[str, Any]:
         device = pick_device(self.subject.device) if self.subject.engine == "torch" else torch.device("cpu")
         return {
             "program": self.program,
             "protocol": dict(self.protocol),
             "data": dict(self.data),
-            "subset": f"the first {self.limit} {self.unit}" if self.limit else None,
+            "subset": f"the first {self.limit} {self.unit}" if self.is_subset else None,
             "figures": dict(self.figures),
             **({"rows": {name: dict(row) for name, row in self.rows.items()}} if self.rows else {}),
             **asdict(self.subject),
@@ -102,7 +107,7 @@ def markdown(rows: Mapping[str, Figures], digits: int = 3) -> str:
 def _table(results: Results, digits: int) -> str:
     count = f"{results.data[results.unit]} {results.unit}"
     title = f"{results.program}, {results.protocol['name']}, {results.subject.name}: {count}"
-    if results.limit:
+    if results.is_subset:
         title = (
             f"A SUBSET, not comparable with figures of the whole set: the first {results.limit} {results.unit}\n{title}"
         )

@@ -37,6 +37,7 @@ from repvit_sam.eval.everything import Everything, PointsPerSide, PredIouThresh,
 from repvit_sam.eval.figures import Case, save_figures, truth_and_answer
 from repvit_sam.eval.metrics import iou
 from repvit_sam.eval.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
+from repvit_sam.eval.photo_size import photo_size
 from repvit_sam.eval.records import Record
 from repvit_sam.eval.results import Results, keep, show
 from repvit_sam.eval.running import run
@@ -52,7 +53,6 @@ EVERYTHING_PROTOCOLS = PROTOCOLS[:2]
 
 _PROGRAM = "eval/saliency.py"
 _BRIGHT = 128  # truth is brighter (CODToolbox, pysodmetrics)
-_EXIF_ORIENTATION, _ON_ITS_SIDE = 0x0112, range(5, 9)
 
 Answer = Callable[[Photo, Mask], tuple[Map, int]]  # photo, truth -> how salient each pixel is, of how many masks chosen
 
@@ -189,10 +189,7 @@ def _by_stem(folder: Path, option: str) -> dict[str, Path]:
 
 
 def _check(pair: Pair) -> None:
-    with Image.open(pair.photo) as photo:
-        width, height = photo.size
-        if photo.getexif().get(_EXIF_ORIENTATION) in _ON_ITS_SIDE:
-            width, height = height, width
+    height, width = photo_size(pair.photo)
     truth = read_mask(pair.mask)
     if truth.shape != (height, width):
         raise ValueError(f"{pair.mask} is {truth.shape[1]}x{truth.shape[0]}, its photo is {width}x{height}")
@@ -248,8 +245,8 @@ def main(
         grid = asdict(everything) if protocol in EVERYTHING_PROTOCOLS else {}
         settings = {
             "program": _PROGRAM,
-            "images": str(images),
-            "masks": str(masks),
+            "images": str(images.resolve()),
+            "masks": str(masks.resolve()),
             "protocol": protocol,
             "everything": grid,
             "checkpoint": subject.sha256,

@@ -151,6 +151,7 @@ def main(
             files = files_of(data, names, boxes)
         settings = {
             "program": "eval/seginw.py",
+            "data": str(data.resolve()),
             "ground truth": boxes == GROUND_TRUTH,
             **files,
             **chosen.choices,
@@ -162,6 +163,8 @@ def main(
             for name, one in sets.items()
             for image_id, found in one.boxes.items()
         }
+        if not photos:
+            raise ValueError(f"{boxes} holds no box for any photo of {data}")
         done = run(SeginwJob(subject, chosen, photos), out, settings, workers)
         if not done:  # under torchrun the first rank tells
             return

@@ -95,6 +95,8 @@ def main(
     with errors_as_sentences():
         try:
             content = json.loads(annotations.read_text(encoding="utf-8"))
+            if not all(isinstance(image["id"], int) for image in content["images"]):
+                raise TypeError("ids of images must be whole numbers")
             rows = simulate(content, Faults(noise, misses, false_boxes), seed)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{annotations} is not in COCO or LVIS format ({type(error).__name__}: {error})") from None

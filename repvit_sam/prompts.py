@@ -67,11 +67,11 @@ def check_prompts(
     if point_coords is not None:
         points, labels, is_batch = _points(point_coords, point_labels)
         seen_batch.append(is_batch)
-        _check_near_photo(points[labels >= 0], fit, "point_coords")  # padding may lie anywhere
+        check_near_photo(points[labels >= 0], fit.photo_hw, "point_coords")  # padding may lie anywhere
     if box is not None:
         boxes = _boxes(box)
         seen_batch.append(len(boxes) != 1)
-        _check_near_photo(boxes.reshape(-1, 2, 2), fit, "box")
+        check_near_photo(boxes.reshape(-1, 2, 2), fit.photo_hw, "box")
     if mask_input is not None:
         masks, is_batch = _masks(mask_input, fit.canvas_size // LOGITS_STRIDE)
         seen_batch.append(is_batch)
@@ -161,9 +161,13 @@ def _numbers(value: Any, name: str) -> NDArray[np.float64]:
     return array
 
 
-def _check_near_photo(coords_xy: NDArray[np.float64], fit: CanvasFit, name: str) -> None:
-    """A prompt just past the edge is taken as it is (segment_anything does so); one far outside is a mistake."""
-    height, width = fit.photo_hw
+def check_near_photo(coords_xy: NDArray[np.float64], photo_hw: tuple[int, int], name: str) -> None:
+    """A prompt just past the edge is taken as it is (segment_anything does so); one far outside is a mistake.
+
+    Raises:
+        PromptError: a point of (..., 2) coords_xy lies further outside than the photo is wide or high.
+    """
+    height, width = photo_hw
     reach = np.array([width, height])
     outside = ((coords_xy < -reach) | (coords_xy > 2 * reach)).any(-1)
     if outside.any():

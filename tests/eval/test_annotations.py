@@ -58,6 +58,11 @@ def test_lvis_photos_are_found_by_their_url(folder, place):
     assert read(folder).paths == {7: path}
 
 
+def test_a_url_of_null_is_none(folder):
+    edit_annotations(folder, lambda content: content["images"][0].update(coco_url=None))
+    assert read(folder).paths == {7: folder / "images" / "photo.png"}
+
+
 def test_missing_photos_are_counted_before_anything_is_computed(folder):
     def one_more(content):
         content["images"].append({"id": 9, "file_name": "gone.png", "height": 2, "width": 2})

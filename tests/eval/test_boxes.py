@@ -60,10 +60,10 @@ def test_an_image_without_a_box_is_left_out(folder):
     [
         ([row(image_id=8), row()], "another data set: 1 of its 2 images are not in annotations.json, the first 8"),
         ([row(category_id=90)], "another data set: it has category 90"),
-        ([], "holds no box"),
         ([{"image_id": 7, "score": 1}], "no COCO results list.*KeyError: 'bbox'"),
         ([row(bbox=(1, 2, 3))], "no COCO results list"),
         ([row(bbox=(1, 2, float("nan"), 4))], "not finite"),
+        ([row(score=float("nan"))], "not finite"),
         ({"images": []}, "no COCO results list"),
         ("no json", "no COCO results list"),
     ],
@@ -71,6 +71,16 @@ def test_an_image_without_a_box_is_left_out(folder):
 def test_a_file_of_something_else_is_refused_in_a_sentence(folder, rows, words):
     with pytest.raises(ValueError, match=words):
         boxes_from(folder, rows)
+
+
+def test_a_detector_may_have_found_nothing(folder):
+    assert boxes_from(folder, []) == {}
+
+
+def test_ground_truth_without_a_box_is_named(folder):
+    edit_annotations(folder, lambda content: content["annotations"][1].pop("bbox"))
+    with pytest.raises(ValueError, match=r"annotation 2 of .* has no bbox"):
+        ground_truth_boxes(annotations(folder))
 
 
 def test_a_missing_file_is_named(folder):

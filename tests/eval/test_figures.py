@@ -43,6 +43,13 @@ def test_a_tile_shows_the_box_and_as_much_again_around_it(formula_photo, box):
     assert (tile[TILE // 2, TILE // 2] == (255, 0, 255)).all()
 
 
+def test_a_tile_is_grey_beyond_the_photo(formula_photo):
+    tile = square_around(formula_photo, (281, 209, 301, 229))  # 80 pixels around (291, 219), of which 50 x 50 exist
+    assert (tile[200:] == 128).all()
+    assert (tile[:, 200:] == 128).all()
+    assert (tile[:180, :180] != 128).any()
+
+
 def test_truth_and_answer_lie_side_by_side(formula_photo):
     truth, answer = disc(229, 301, 150, 110, 50), np.zeros((229, 301), bool)
     pair = truth_and_answer(formula_photo, truth, answer, "IoU 0.00")

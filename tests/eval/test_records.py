@@ -33,3 +33,17 @@ def test_records_of_other_settings_are_not_mixed_in(tmp_path, other):
     RecordFolder(tmp_path, SETTINGS)
     with pytest.raises(ValueError, match=r"holds a run with checkpoint = 'abc', this one has .*; give another --out"):
         RecordFolder(tmp_path, other)
+
+
+def test_lines_that_a_power_cut_left_count_as_not_done(tmp_path):
+    folder = RecordFolder(tmp_path, SETTINGS)
+    with (tmp_path / "records-0.jsonl").open("wb") as stream:
+        stream.write(b"\0\0\0\0\n[3]\n")
+    folder.append("2", {"iou": 2})
+    assert RecordFolder(tmp_path, SETTINGS).known() == {"2": {"iou": 2}}
+
+
+def test_damaged_settings_are_named(tmp_path):
+    (tmp_path / "settings.json").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"settings.json is damaged; give another --out"):
+        RecordFolder(tmp_path, SETTINGS)

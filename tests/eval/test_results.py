@@ -40,6 +40,11 @@ def test_a_subset_is_called_one_first_of_all(capsys, tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())["subset"] == "the first 50 photos"
 
 
+def test_a_limit_above_the_number_of_photos_makes_no_subset(capsys):
+    show(results(limit=5001))
+    assert "SUBSET" not in capsys.readouterr().out
+
+
 def test_json_has_all_that_made_the_figures(tmp_path):
     keep(results(rows={"one": {"AP": 1.0, "APl": 0.5}}), tmp_path)
     kept = json.loads((tmp_path / "results.json").read_text())

@@ -69,6 +69,16 @@ def test_ground_truth_boxes_give_mean_iou_and_figures_and_a_limit_takes_whole_se
     assert (out / "figures" / "worst.jpg").is_file()
 
 
+def test_a_set_in_which_the_detector_found_nothing_counts_as_missed(sets, tmp_path):
+    boxes = detector(tmp_path / "boxes", {"Discs": [[100, 60, 100, 100]], "Others": []})
+    out = tmp_path / "out"
+    result = run("--data", sets, "--boxes", boxes, "--checkpoint", "small", "--out", out)
+    assert result.exit_code == 0, result.output
+    rows = json.loads((out / "results.json").read_text())["rows"]
+    assert rows["Others"]["AP"] == 0
+    assert rows[MEAN]["AP50"] == pytest.approx(rows["Discs"]["AP50"] / 2)
+
+
 def test_a_column_is_averaged_over_the_sets_that_have_it():
     rows = [{"AP": 0.5, "APs": None, "APl": None}, {"AP": 0.1, "APs": 0.4, "APl": None}]
     assert mean_of(rows) == {"AP": pytest.approx(0.3), "APs": 0.4, "APl": None}
