@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from rich.table import Table
 
 import repvit_sam
 from repvit_sam.console import errors_as_sentences, progress_bar
+from repvit_sam.embedding import encoder_fingerprint
 from repvit_sam.engines.onnx_runtime import OnnxModel
 from repvit_sam.eval.clicking import box_of
 from repvit_sam.eval.coco import CocoFolder
@@ -30,6 +31,8 @@ from repvit_sam.files import written_whole
 from repvit_sam.masks import Rle, decode_rle, encode_rle
 from repvit_sam.model import SamModel
 from repvit_sam.model import load as load_torch
+
+_REFERENCE = "PyTorch"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,34 @@ def compare(folder: CocoFolder, engines: dict[str, Callable[[], SamModel | OnnxM
     return rows
 
 
+def named(exports: Sequence[Path]) -> dict[str, Path]:
+    """Each folder by its name, by its whole path where two have the same.
+
+    Raises:
+        ValueError: a folder is given twice.
+    """
+    whole = [path.resolve() for path in exports]
+    if len(set(whole)) < len(whole):
+        raise ValueError("--export names a folder twice")
+    names = [_REFERENCE, *(path.name for path in whole)]
+    return {path.name if names.count(path.name) == 1 else str(path): path for path in whole}
+
+
+def check_same_network(export: Path, reference: SamModel, checkpoint: str) -> None:
+    """The export is of this checkpoint, for this canvas.
+
+    Raises:
+        ValueError: it is not.
+    """
+    model = OnnxModel(export)
+    if model.canvas_size != reference.canvas_size:
+        raise ValueError(
+            f"{export} was exported for a canvas of {model.canvas_size}: give --canvas {model.canvas_size}"
+        )
+    if model.fingerprint() != encoder_fingerprint(reference.image_encoder):
+        raise ValueError(f"{export} is no export of {checkpoint}: give its --checkpoint")
+
+
 def main(
     data: Annotated[Path, typer.Option(help="COCO-format folder: images/ and annotations.json")],
     export: Annotated[list[Path], typer.Option(help="a folder of repvit-sam export onnx; repeat")],
@@ -95,10 +126,11 @@ def main(
     """Agreement of exports with PyTorch, and what they cost in box mIoU."""
     with errors_as_sentences():
         folder = CocoFolder(data, min_area=min_area, limit=limit)
-        engines: dict[str, Callable[[], SamModel | OnnxModel]] = {
-            "PyTorch": partial(load_torch, checkpoint, "cpu", canvas=canvas),
-            **{path.name: partial(OnnxModel, path) for path in export},
-        }
+        reference = load_torch(checkpoint, "cpu", canvas=canvas)
+        engines: dict[str, Callable[[], SamModel | OnnxModel]] = {_REFERENCE: lambda: reference}
+        for name, path in named(export).items():
+            check_same_network(path, reference, checkpoint)
+            engines[name] = partial(OnnxModel, path)
         rows = compare(folder, engines)
         view = Table(title=f"{checkpoint} on {data.name}: {len(folder)} photos, boxes")
         for column in ("engine", "IoU with PyTorch", "least", "below 0.99", "box mIoU", "s to encode"):

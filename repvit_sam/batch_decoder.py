@@ -73,7 +73,7 @@ def decode_batch(
 
     Args:
         image_embedding, image_pe: (1, C, h, w).
-        sparse_prompt_embeddings, dense_prompt_embeddings: (B, T, C), (B, C, h, w).
+        sparse_prompt_embeddings, dense_prompt_embeddings: (B, T, C), (B or 1, C, h, w).
         masks: which of the four that the decoder knows (``masks.masks_asked_for``).
 
     Returns:
@@ -81,7 +81,8 @@ def decode_batch(
     """
     count = len(sparse_prompt_embeddings)
     at_once = _PROMPTS_IN_CACHE if image_embedding.device.type == "cpu" else count
-    shared = dense_prompt_embeddings.stride(0) == 0  # expanded: no mask was given, so it is the same for all
+    # one mask for all prompts, or expanded, as none was given
+    shared = len(dense_prompt_embeddings) == 1 or dense_prompt_embeddings.stride(0) == 0
     wanted = range(decoder.num_mask_tokens)[masks]
     logits, ious = [], []
     for start in range(0, count, at_once):

@@ -25,7 +25,7 @@ def decode(
         image_embedding: (1, 256, S/16, S/16).
         point_coords: (B, N, 2) x and y in canvas pixels, with point_labels (B, N).
         boxes: (B, 4) XYXY in canvas pixels.
-        mask_input: (B, 1, S/4, S/4) logits of an earlier prediction.
+        mask_input: (B or 1, 1, S/4, S/4) logits of an earlier prediction.
         multimask_output: three masks a prompt (for an ambiguous one) or a single one.
 
     Returns:

@@ -57,7 +57,11 @@ def main(
     for path in (export / "manifest.json", runtime / "ort.wasm.min.mjs"):
         if not path.is_file():
             sys.exit(f"Error: {path} is not there. {(__doc__ or '').strip()}")
-    with make_server(export, runtime, port) as server:
+    try:
+        server = make_server(export, runtime, port)
+    except OSError as error:
+        sys.exit(f"Error: port {port}: {error.strerror}. Take another with --port.")
+    with server:
         typer.echo(f"http://127.0.0.1:{server.server_address[1]}/")
         server.serve_forever()
 

@@ -74,9 +74,11 @@ def export_coreml(wish: Wish, picture: bool = True, upscaled: bool = False, say:
 
     if wish.precision not in COREML_PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(COREML_PRECISIONS)} for Core ML, got {wish.precision!r}")
+    if wish.canvas is not None and wish.canvas > LARGEST_CANVAS:
+        raise ValueError(f"canvas must be at most {LARGEST_CANVAS} for Core ML, got {wish.canvas}")
     coremltools()
     with _Workshop(wish, ".mlpackage", say) as shop:
-        if shop.model.canvas_size > LARGEST_CANVAS:
+        if shop.model.canvas_size > LARGEST_CANVAS:  # the checkpoint's own
             raise ValueError(f"canvas must be at most {LARGEST_CANVAS} for Core ML, got {shop.model.canvas_size}")
         canvas = shop.model.canvas_size
         for part, path in shop.parts():
@@ -184,6 +186,7 @@ class _Workshop:
             raise ExportError(f"{self.model.variant} is not exported; exported are {', '.join(FAMILIES)}")
         self.prepared = prepare(self.model)
         self.reference = Reference(self.model)
+        self._is_new = not self._wish.out.exists()
         self._wish.out.mkdir(parents=True, exist_ok=True)
         self._beside = self._wish.out / f".{secrets.token_hex(4)}"
         self._beside.mkdir()
@@ -191,6 +194,8 @@ class _Workshop:
 
     def __exit__(self, *error: object) -> None:
         shutil.rmtree(self._beside, ignore_errors=True)
+        if self._is_new and not any(self._wish.out.iterdir()):
+            self._wish.out.rmdir()
 
     def parts(self) -> list[tuple[str, Path]]:
         """Each part, and where to make it."""
@@ -231,18 +236,35 @@ class _Workshop:
         self._accepted.append((facts, comparison))
 
     def finish(self) -> list[Path]:
-        """Move everything to its place."""
+        """Move everything to its place; where that fails, what was there before comes back."""
+        try:
+            for target in self._targets.values():
+                if target.exists():  # a folder cannot be replaced by a rename: the old one steps aside first
+                    os.replace(target, self._aside(target))
+                os.replace(self._beside / target.name, target)
+            written = self._write_manifest()
+        except BaseException:
+            self._put_back()
+            raise
+        return [*self._targets.values(), written]
+
+    def _aside(self, target: Path) -> Path:
+        return self._beside / f"old.{target.name}"
+
+    def _put_back(self) -> None:
         for target in self._targets.values():
             made = self._beside / target.name
-            if target.exists():  # a folder cannot be replaced by a rename: the old one steps aside first
-                os.replace(target, self._beside / f"old.{target.name}")
-            os.replace(made, target)
+            if target.exists() and not made.exists():  # it is the new one
+                os.replace(target, made)
+            if self._aside(target).exists():
+                os.replace(self._aside(target), target)
+
+    def _write_manifest(self) -> Path:
         verified = {
             facts.file: {"difference": comparison.difference, "mask_iou": comparison.mask_iou}
             for facts, comparison in self._accepted
         }
-        written = manifest.write_manifest(self._wish.out, [facts for facts, _ in self._accepted], verified)
-        return [*self._targets.values(), written]
+        return manifest.write_manifest(self._wish.out, [facts for facts, _ in self._accepted], verified)
 
 
 def _describe_package(package: Any, facts: manifest.Facts) -> None:

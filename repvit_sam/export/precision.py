@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..canvas import photo_to_canvas
-from ..errors import ExportError
+from ..errors import ExportError, PhotoError
 from ..photo import find_photos, read_photo
 
 CALIBRATION_PHOTOS = 32  # box mIoU stays within 0.1 points with them (docs/deployment.md)
@@ -69,6 +69,8 @@ def to_int8(
 
 def calibration_photos(folder: str | Path) -> list[Path]:
     """Up to 32 photos of a folder, spread over it evenly; PhotoError where there are none."""
+    if not Path(folder).is_dir():
+        raise PhotoError(f"{folder} is no folder; calibration takes a folder of photographs")
     found = find_photos([str(folder)])
     places = np.linspace(0, len(found) - 1, min(CALIBRATION_PHOTOS, len(found))).round().astype(int)
     return [found[place] for place in places]

@@ -65,3 +65,20 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(export, discs, tmp_path):
     result = run("--export", tmp_path, "--data", discs, "--checkpoint", "small", "--canvas", CANVAS)
     assert result.exit_code == 1
     assert "no manifest.json in it" in result.stderr
+
+
+def test_exports_of_another_network_or_canvas_are_not_compared(export, discs):
+    other = run("--export", export, "--data", discs, "--checkpoint", "tinyvit_sam", "--canvas", CANVAS)
+    assert other.exit_code == 1
+    assert "is no export of tinyvit_sam: give its --checkpoint" in " ".join(other.stderr.split())
+    larger = run("--export", export, "--data", discs, "--checkpoint", "small")
+    assert larger.exit_code == 1
+    assert f"was exported for a canvas of {CANVAS}: give --canvas {CANVAS}" in " ".join(larger.stderr.split())
+
+
+def test_exports_in_folders_of_one_name_are_all_measured(tmp_path):
+    first, second, third = tmp_path / "a" / "onnx", tmp_path / "b" / "onnx", tmp_path / "c"
+    assert parity.named([first, second, third]) == {str(first): first, str(second): second, "c": third}
+    assert list(parity.named([tmp_path / "PyTorch"])) == [str(tmp_path / "PyTorch")]  # the reference has that name
+    with pytest.raises(ValueError, match="--export names a folder twice"):
+        parity.named([third, tmp_path / "a" / ".." / "c"])

@@ -40,6 +40,14 @@ def url(serve, tmp_path):
         server.shutdown()
 
 
+def test_a_port_that_is_taken_is_said_in_a_sentence(url, tmp_path):
+    port = url.rstrip("/").rpartition(":")[2]
+    words = [BROWSER / "serve.py", tmp_path / "export", "--runtime", tmp_path / "runtime", "--port", port]
+    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"Error: port {port}: Address already in use. Take another with --port." in done.stderr
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [

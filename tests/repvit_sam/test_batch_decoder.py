@@ -21,8 +21,13 @@ def mask_input():
 @pytest.mark.parametrize("multimask_output", [False, True])
 @pytest.mark.parametrize(
     "prompts",
-    [(None, None, BOXES, None), (POINTS, LABELS, None, None), (POINTS, LABELS, BOXES, mask_input())],
-    ids=["boxes", "points", "points, boxes and masks"],
+    [
+        (None, None, BOXES, None),
+        (POINTS, LABELS, None, None),
+        (POINTS, LABELS, BOXES, mask_input()),
+        (None, None, BOXES, mask_input()[:1]),
+    ],
+    ids=["boxes", "points", "points, boxes and masks", "boxes and one mask for all"],
 )
 def test_a_batch_equals_segment_anything(model, coffee_encoded, prompts, multimask_output):
     with torch.no_grad():

@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from repvit_sam.cli import app
-from repvit_sam.errors import ExportError
+from repvit_sam.errors import ExportError, PhotoError
 from repvit_sam.export import Wish, export_coreml, export_onnx
 from repvit_sam.export import exporting as exporting_module
 from repvit_sam.export.verify import Comparison, check
@@ -85,6 +86,40 @@ def test_an_export_that_computes_something_else_leaves_nothing(tmp_path, monkeyp
     with pytest.raises(ExportError, match="too far for fp32; nothing was written"):
         export_onnx(wish)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_not_everything_can_be_put_in_place_the_old_files_come_back(onnx_folder, tmp_path, monkeypatch):
+    import shutil
+
+    folder = Path(shutil.copytree(onnx_folder, tmp_path / "x"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    replace = os.replace
+
+    def in_use(source, target):
+        if Path(target) == folder / "decoder.onnx" and not Path(source).name.startswith("old."):
+            raise PermissionError("decoder.onnx is in use")
+        replace(source, target)
+
+    monkeypatch.setattr(exporting_module.os, "replace", in_use)
+    with pytest.raises(PermissionError):
+        export_onnx(Wish(checkpoint="small", out=folder, precision="fp16", canvas=CANVAS, force=True))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_export_that_fails_leaves_no_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting_module, "_compare_onnx", lambda *_: Comparison(0.5, 0.4))
+    with pytest.raises(ExportError):
+        export_onnx(Wish(checkpoint="small", out=tmp_path / "x", precision="fp32", canvas=128, part="decoder"))
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_is_too_large_or_missing_is_refused_before_anything_is_converted(tmp_path):
+    with pytest.raises(ValueError, match="canvas must be at most 2048 for Core ML, got 4096"):
+        export_coreml(Wish(checkpoint="nothing is read", out=tmp_path / "x", precision="fp16", canvas=4096))
+    wish = Wish(checkpoint="nothing is read", out=tmp_path / "x", precision="int8", canvas=128)
+    with pytest.raises(PhotoError, match="none is no folder; calibration takes a folder"):
+        export_onnx(wish, calibrate=tmp_path / "none")
+    assert not (tmp_path / "x").exists()
 
 
 def test_nan_is_no_agreement():
