@@ -45,11 +45,11 @@ def ground_truth_boxes(annotations: Annotations) -> dict[int, Boxes]:
     """
     found = {}
     for image_id in annotations.image_ids:
-        known = annotations.by_image.get(image_id, [])
-        without = [row for row in known if not row.get("bbox")]
+        annotated = annotations.by_image.get(image_id, [])
+        without = [row for row in annotated if not row.get("bbox")]
         if without:
             raise ValueError(f"annotation {without[0].get('id')} of {annotations.path} has no bbox")
-        rows = [row for row in known if row["bbox"][2] > 0 and row["bbox"][3] > 0]
+        rows = [row for row in annotated if row["bbox"][2] > 0 and row["bbox"][3] > 0]
         if rows:
             found[image_id] = Boxes(
                 _xyxy([row["bbox"] for row in rows]),
@@ -76,9 +76,9 @@ def read_boxes(path: Path, annotations: Annotations, most: int) -> dict[int, Box
         by_image: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             x, y, width, height = (float(number) for number in row["bbox"])
-            if not np.isfinite((x, y, width, height, float(row["score"]))).all():
+            score, _ = float(row["score"]), row["category_id"]
+            if not np.isfinite((x, y, width, height, score)).all():
                 raise ValueError(f"a box or a score of image {row['image_id']} is not finite")
-            row["category_id"]
             if width > 0 and height > 0:
                 by_image[row["image_id"]].append(row)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

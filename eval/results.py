@@ -53,9 +53,11 @@ class Results:
     scores: Sequence[Mapping[str, Any]] = ()
 
     @property
-    def is_subset(self) -> bool:
-        """Whether ``limit`` may have left something out; one above the number there is did not."""
-        return self.limit is not None and self.limit <= self.data[self.unit]
+    def subset(self) -> str | None:
+        """ "the first 50 photos"; None for all of them, as with a limit above the number there is."""
+        if self.limit is None or self.limit > self.data[self.unit]:
+            return None
+        return f"the first {self.limit} {self.unit}"
 
     def as_json(self) -> dict[str, Any]:
         device = pick_device(self.subject.device) if self.subject.engine == "torch" else torch.device("cpu")
@@ -63,7 +65,7 @@ class Results:
             "program": self.program,
             "protocol": dict(self.protocol),
             "data": dict(self.data),
-            "subset": f"the first {self.limit} {self.unit}" if self.is_subset else None,
+            "subset": self.subset,
             "figures": dict(self.figures),
             **({"rows": {name: dict(row) for name, row in self.rows.items()}} if self.rows else {}),
             **asdict(self.subject),
@@ -107,10 +109,8 @@ def markdown(rows: Mapping[str, Figures], digits: int = 3) -> str:
 def _table(results: Results, digits: int) -> str:
     count = f"{results.data[results.unit]} {results.unit}"
     title = f"{results.program}, {results.protocol['name']}, {results.subject.name}: {count}"
-    if results.is_subset:
-        title = (
-            f"A SUBSET, not comparable with figures of the whole set: the first {results.limit} {results.unit}\n{title}"
-        )
+    if results.subset:
+        title = f"A SUBSET, not comparable with figures of the whole set: {results.subset}\n{title}"
     return f"{title}\n\n{markdown(results.rows or {results.subject.name: results.figures}, digits)}"
 
 

@@ -74,13 +74,11 @@ def export_coreml(wish: Wish, picture: bool = True, upscaled: bool = False, say:
 
     if wish.precision not in COREML_PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(COREML_PRECISIONS)} for Core ML, got {wish.precision!r}")
-    if wish.canvas is not None and wish.canvas > LARGEST_CANVAS:
-        raise ValueError(f"canvas must be at most {LARGEST_CANVAS} for Core ML, got {wish.canvas}")
+    _check_coreml_canvas(wish.canvas or 0)  # 0: the checkpoint's own, known once it is read
     coremltools()
     with _Workshop(wish, ".mlpackage", say) as shop:
-        if shop.model.canvas_size > LARGEST_CANVAS:  # the checkpoint's own
-            raise ValueError(f"canvas must be at most {LARGEST_CANVAS} for Core ML, got {shop.model.canvas_size}")
         canvas = shop.model.canvas_size
+        _check_coreml_canvas(canvas)
         for part, path in shop.parts():
             say(f"converting the {part}")
             if part == "encoder":
@@ -265,6 +263,11 @@ class _Workshop:
             for facts, comparison in self._accepted
         }
         return manifest.write_manifest(self._wish.out, [facts for facts, _ in self._accepted], verified)
+
+
+def _check_coreml_canvas(canvas: int) -> None:
+    if canvas > LARGEST_CANVAS:
+        raise ValueError(f"canvas must be at most {LARGEST_CANVAS} for Core ML, got {canvas}")
 
 
 def _describe_package(package: Any, facts: manifest.Facts) -> None:
