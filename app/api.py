@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from repvit_sam.app import messages
-from repvit_sam.app.desk import MAX_UPLOAD, Desk
-from repvit_sam.app.messages import MessageError
-from repvit_sam.app.turns import BusyError, Kind, Work
 from repvit_sam.errors import RepVitSamError
-from repvit_sam.masks import coco_box, encode_rle
+from repvit_sam.masks import coco_box
+from repvit_sam.rle import encode_rle
+
+from . import schemas as messages
+from .handlers import MAX_UPLOAD, Desk
+from .scheduler import BusyError, Kind, Work
+from .schemas import MessageError
 
 
 def add_endpoint(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import gradio as gr
 import typer
 
-from repvit_sam.app.desk import MAX_UPLOAD, Desk
+from repvit_sam.app.handlers import MAX_UPLOAD, Desk
 from repvit_sam.app.page import EXAMPLES, build_page, guards, static_routes
 from repvit_sam.console import errors_as_sentences, working
 

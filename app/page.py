@@ -9,12 +9,13 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from repvit_sam.app.api import add_endpoint
-from repvit_sam.app.desk import Desk
-from repvit_sam.app.limits import Guard
+from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 
-PHOTOS = Path(__file__).parent / "photos"
-EXAMPLES = [PHOTOS / name for name in ("chelsea.jpg", "coffee.jpg", "astronaut.jpg", "rocket.jpg")]
+from .api import add_endpoint
+from .handlers import Desk
+from .middleware import Guard
+
+EXAMPLES = [example_photo(name) for name in EXAMPLE_PHOTOS]
 
 _STATIC = Path(__file__).parent / "static"
 _STATIC_PATH = "/repvit-sam"  # Gradio has a /static of its own

@@ -22,8 +22,10 @@ from torch import Tensor
 
 import repvit_sam.app
 from repvit_sam.console import errors_as_sentences
-from repvit_sam.decoder import decode_all
-from repvit_sam.masks import encode_rle, logits_in_parts
+from repvit_sam.masks import logits_in_parts
+from repvit_sam.modeling.decoder import decode_reference
+from repvit_sam.prompts import CanvasPrompts
+from repvit_sam.rle import encode_rle
 
 _COFFEE = Path(repvit_sam.app.__file__).parent / "photos" / "coffee.jpg"
 _AT_ONCE = 32
@@ -49,7 +51,7 @@ def theirs(predictor: repvit_sam.SamPredictor, boxes: NDArray[np.float64]) -> li
     for start in range(0, len(boxes), _AT_ONCE):
         on_canvas = encoded.fit.boxes_to_canvas(boxes[start : start + _AT_ONCE])
         prompts: Tensor = torch.as_tensor(on_canvas, dtype=torch.float, device=predictor.device)
-        logits, _ = decode_all(predictor.model, encoded.image_embedding, None, None, prompts, None)
+        logits, _ = decode_reference(predictor.model, encoded.image_embedding, CanvasPrompts(boxes=prompts))
         for part in logits_in_parts(logits[:, 0], encoded.fit):
             found += [encode_rle(mask) for mask in (part > 0).cpu().numpy()]
     return found

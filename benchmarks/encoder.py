@@ -17,8 +17,9 @@ from typing import Annotated
 import torch
 import typer
 
+from repvit_sam.build import build_repvit_sam
 from repvit_sam.console import errors_as_sentences
-from repvit_sam.model import build_repvit_sam, pick_device
+from repvit_sam.device import pick_device
 
 
 def variants_of(variant: str, canvas: int, device: torch.device) -> dict[str, torch.nn.Module]:

@@ -15,17 +15,18 @@ import typer
 
 import repvit_sam
 import repvit_sam.app
+from repvit_sam.build import build_repvit_sam
 from repvit_sam.console import errors_as_sentences
 from repvit_sam.export.coreml import PRECISIONS, convert_decoder, convert_encoder
-from repvit_sam.export.networks import prepare
+from repvit_sam.export.coreml_runtime.model import CoreMLEncoder
 from repvit_sam.export.onnx import write_decoder, write_encoder
-from repvit_sam.export.package import CoreMLEncoder
-from repvit_sam.export.precision import calibration_photos, to_fp16, to_int8
+from repvit_sam.export.quantize import calibration_photos, to_fp16, to_int8
+from repvit_sam.export.traceable import prepare
 from repvit_sam.export.verify import Comparison, Reference
-from repvit_sam.image_encoder import FAMILIES
-from repvit_sam.model import SamModel, build_repvit_sam
+from repvit_sam.modeling.image_encoder import FAMILIES
+from repvit_sam.modeling.sam import SamModel
 
-_PHOTOS = Path(repvit_sam.app.__file__).parent / "photos"
+_PHOTOS = repvit_sam.example_photo("coffee").parent
 _ONNX = ("fp32", "fp16", "int8")
 
 

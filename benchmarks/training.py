@@ -19,11 +19,12 @@ import typer
 from segment_anything.modeling import Sam
 from torch.utils.flop_counter import FlopCounterMode
 
-from repvit_sam.canvas import EMBEDDING_STRIDE
+from repvit_sam.build import build_repvit_sam
+from repvit_sam.canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE
 from repvit_sam.console import errors_as_sentences
-from repvit_sam.distill.teachers import autocast, encode, norms_in_float32
-from repvit_sam.image_encoder import EMBEDDING_CHANNELS
-from repvit_sam.model import SamModel, build_repvit_sam, pick_device
+from repvit_sam.device import pick_device
+from repvit_sam.distill.teacher import autocast, encode, norms_in_float32
+from repvit_sam.modeling.sam import SamModel
 
 
 def operations_of(variant: str, canvas: int) -> float:

@@ -21,10 +21,10 @@ from uuid import uuid4
 
 import typer
 
-import repvit_sam.app
 from repvit_sam.console import errors_as_sentences
+from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 
-_PHOTOS = sorted((Path(repvit_sam.app.__file__).parent / "photos").glob("*.jpg"))
+_PHOTOS = [example_photo(name) for name in EXAMPLE_PHOTOS]
 
 
 class Page:

@@ -6,7 +6,7 @@ import torch
 import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
 
-from .losses import at_least_float32
+from .stages.losses import at_least_float32
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):

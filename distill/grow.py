@@ -19,10 +19,11 @@ import typer
 from torch import Tensor, nn
 
 from repvit_sam import load
+from repvit_sam.build import build_repvit_sam
 from repvit_sam.console import errors_as_sentences
-from repvit_sam.distill.canvases import PhotoCanvas, normalised, read_ahead
-from repvit_sam.distill.sources import find_photos
-from repvit_sam.model import SamModel, build_repvit_sam
+from repvit_sam.distill.data.dataset import PhotoCanvas, normalised, read_ahead
+from repvit_sam.distill.data.sources import find_photos
+from repvit_sam.modeling.sam import SamModel
 
 INSERTED_GATE_BIAS = 2.0  # sigmoid(2) = 0.88: near enough to open, far enough from flat to learn
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from repvit_sam.build import build_repvit_sam
 from repvit_sam.checkpoints import find_checkpoint, load_weights, read_checkpoint
-from repvit_sam.model import SamModel, build_repvit_sam
+from repvit_sam.modeling.sam import SamModel
 
 from .recipe import RecipeError, Student, Trained
-from .teachers import norms_in_float32
+from .teacher import norms_in_float32
 
 IMAGENET = "imagenet"  # the word for timm's weights
 

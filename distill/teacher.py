@@ -1,184 +1,51 @@
-"""Write the teacher's embeddings of all photos to disk, once, so that training never waits for the teacher.
-
-    python distill/teacher.py --teacher vit_h --data photos/ --data sa_000020.tar --cache CACHE
-    torchrun --nproc-per-node 8 distill/teacher.py ...        # any number of ranks, on one machine or many
-    python distill/teacher.py --cache CACHE --verify          # read everything back and compare
-
-A killed run goes on where it stopped. Ranks need no connection to each other, only the same folder: each takes every
-n-th batch by ``RANK`` and ``WORLD_SIZE``, which torchrun sets and any cluster can.
-"""
+"""A teacher: any model of the library, frozen, encoding canvases in bf16 with its norms in float32."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
+import contextlib
+from contextlib import AbstractContextManager
 
-import numpy as np
 import torch
-import typer
-from numpy.typing import NDArray
+from segment_anything.modeling.common import LayerNorm2d
+from torch import Tensor, nn
 
-from repvit_sam.canvas import CANVAS_SIZE
-from repvit_sam.console import errors_as_sentences
-from repvit_sam.distill.cache import CacheError, EmbeddingCache, Manifest, RowState
-from repvit_sam.distill.canvases import PhotoCanvas, normalised, read_ahead
-from repvit_sam.distill.progress import Meter
-from repvit_sam.distill.sources import PhotoItem, find_photos
-from repvit_sam.distill.teachers import encode, load_teacher
-from repvit_sam.model import SamModel, pick_device
+import repvit_sam
+from repvit_sam.modeling.sam import SamModel
+
+# the names that papers use, for the checkpoints of the catalogue
+TEACHERS = {"vit_h": "sam_vit_h", "vit_l": "sam_vit_l", "vit_b": "sam_vit_b", "vit_t": "tinyvit_sam"}
 
 
-def main(
-    cache: Annotated[Path, typer.Option(help="folder of the embeddings; made, or continued")],
-    teacher: Annotated[str, typer.Option(help="vit_h, vit_l, vit_b, vit_t, a catalogue name, or a file")] = "vit_h",
-    data: Annotated[list[str] | None, typer.Option(help="folder, tar, COCO folder or .txt list; repeat")] = None,
-    canvas: Annotated[int, typer.Option(help="side of the canvas in pixels")] = CANVAS_SIZE,
-    batch: Annotated[int, typer.Option(help="photos at once")] = 1,
-    precision: Annotated[str, typer.Option(help="bf16, fp16, fp32; auto: bf16 on CUDA, else fp32")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "auto",
-    workers: Annotated[int, typer.Option(help="threads that decode photos")] = 4,
-    limit: Annotated[int | None, typer.Option(help="only the first N photos")] = None,
-    compile: Annotated[bool, typer.Option(help="torch.compile the teacher: minutes of start, then faster")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="check every embedding against its checksum")] = False,
-) -> None:
-    """Cache the embeddings of a teacher."""
-    with errors_as_sentences():
-        if verify:
-            verify_cache(EmbeddingCache(cache))
-            return
-        if not data:
-            raise ValueError("say which photos: --data FOLDER_OR_TAR (repeat for several)")
-        if precision not in ("auto", "bf16", "fp16", "fp32"):
-            raise ValueError(f"--precision must be auto, bf16, fp16 or fp32, got {precision}")
-        if batch < 1 or workers < 1:
-            raise ValueError("--batch and --workers must be at least 1")
-        rank, world = _rank_and_world()
-        chosen = pick_device(device)
-        if chosen.type == "cuda" and world > 1:
-            chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        if precision == "auto":
-            precision = "bf16" if chosen.type == "cuda" else "fp32"
-        photos = find_photos(data).limited(limit)
-        model = load_teacher(teacher, canvas, chosen)
-        manifest = Manifest.of(model, teacher, precision)
-        _check_disk(cache, manifest, len(photos.items))
-        store = EmbeddingCache.prepare(cache, manifest, [item.name for item in photos.items])
-        if compile:
-            model.image_encoder.compile()
-        for name in photos.torn if rank == 0 else ():
-            typer.echo(f"torn, left out: {name}", err=True)
-        write_embeddings(store, model, photos.items, batch, workers, rank, world)
-
-
-def write_embeddings(
-    cache: EmbeddingCache,
-    teacher: SamModel,
-    items: Sequence[PhotoItem],
-    batch: int = 1,
-    workers: int = 4,
-    rank: int = 0,
-    world: int = 1,
-) -> None:
-    """Encode what is missing of this rank's share.
-
-    Batches are cut from all rows at fixed places and dealt out to the ranks, so that the same photos meet in a batch
-    whoever computes it and whenever: the bytes do not depend on the number of ranks nor on being killed.
-    """
-    device = next(teacher.parameters()).device
-    done_before = cache.records()["state"] == RowState.DONE
-    todo = _missing_batches(cache, items, batch, done_before, rank, world)
-    meter = Meter(f"rank {rank}" if world > 1 else "teacher", max(1, len(todo)))
-    started, done, skipped = time.time(), 0, 0
-    canvases = read_ahead([item for rows in todo for _, item in rows], teacher.canvas_size, workers, batch)
-    with meter:
-        for count, rows in enumerate(todo, start=1):
-            read = [(row, next(canvases)) for row, _ in rows]
-            good = [(row, canvas) for row, canvas in read if isinstance(canvas, PhotoCanvas)]
-            for row, error in read:
-                if not isinstance(error, PhotoCanvas):
-                    meter.say(f"skipped: {error}")
-                    cache.write([row], None, [(0, 0)])
-                    skipped += 1
-            wanted = [place for place, (row, _) in enumerate(good) if not done_before[row]]
-            if wanted:
-                stacked = torch.stack([canvas.canvas for _, canvas in good]).to(device)
-                content_hw = torch.tensor([canvas.content_hw for _, canvas in good], device=device)
-                embeddings = encode(teacher, normalised(stacked, content_hw), cache.manifest.precision)
-                chosen = [good[place] for place in wanted]
-                cache.write([row for row, _ in chosen], embeddings[wanted], [canvas.content_hw for _, canvas in chosen])
-            done += len(wanted)
-            meter.advance(count, len(wanted))
-    typer.echo(f"{done} photos encoded, {skipped} skipped, in {time.time() - started:.0f} s: {cache.folder}", err=True)
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(device) / 2**30
-        typer.echo(f"{meter.images_per_second:.1f} img/s, at most {peak:.1f} GiB of GPU memory", err=True)
-
-
-def verify_cache(cache: EmbeddingCache) -> None:
-    """Read every embedding back.
+def load_teacher(name_or_path: str, canvas_size: int, device: str | torch.device) -> SamModel:
+    """A frozen model: ``vit_h``, ``vit_l``, ``vit_b``, ``vit_t``, a catalogue name, or a checkpoint in any layout.
 
     Raises:
-        CacheError: some are not what was written.
+        CheckpointError: not on this machine, or no checkpoint.
+        ValueError: a canvas that this teacher cannot work on.
     """
-    records = cache.records()
-    done = int((records["state"] == RowState.DONE).sum())
-    skipped = int((records["state"] == RowState.SKIPPED).sum())
-    damaged = []
-    with Meter("verifying", max(1, done)) as meter:
-        for count, (row, is_damaged) in enumerate(cache.damaged_rows(), start=1):
-            if is_damaged:
-                damaged.append(cache.names[row])
-                cache.forget(row)
-            meter.advance(count, 1)
-    missing = len(cache.names) - done - skipped
-    typer.echo(f"{done} embeddings of {cache.manifest.teacher}, {skipped} skipped, {missing} missing")
-    if damaged:
-        raise CacheError(
-            f"{len(damaged)} embeddings are damaged (the first: {damaged[0]}) and now count as missing; "
-            "run distill/teacher.py on the same data to make them again"
-        )
+    model = repvit_sam.load(TEACHERS.get(name_or_path, name_or_path), device, canvas=canvas_size)
+    norms_in_float32(model)
+    return model.requires_grad_(False)
 
 
-def _missing_batches(
-    cache: EmbeddingCache,
-    items: Sequence[PhotoItem],
-    batch: int,
-    done: NDArray[np.bool_],
-    rank: int,
-    world: int,
-) -> list[list[tuple[int, PhotoItem]]]:
-    """This rank's batches of (row, photo), dealt out by place, of which some row is not done.
-
-    By place, because ranks start at different times and see different rows done. Photos that could not be read are
-    tried again: a disk may have been away.
-    """
-    item_of = {item.name: item for item in items}
-    starts = range(rank * batch, len(cache.names), world * batch)
-    return [
-        [(row, item_of[name]) for row, name in enumerate(cache.names[start : start + batch], start) if name in item_of]
-        for start in starts
-        if not done[start : start + batch].all()
-    ]
+def norms_in_float32(model: nn.Module) -> None:
+    """Let every layer norm see float32 even under autocast: in bf16 its variance has three digits."""
+    for module in model.modules():
+        if isinstance(module, (LayerNorm2d, nn.LayerNorm)):
+            module.register_forward_pre_hook(_input_to_float32)
 
 
-def _check_disk(folder: Path, manifest: Manifest, photos: int) -> None:
-    """Say what is needed; raise where it is not there."""
-    there = sum(file.stat().st_blocks * 512 for file in folder.glob("shard-*")) if folder.exists() else 0
-    needed = max(0, photos * manifest.row_bytes - there)
-    near = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(near).free
-    typer.echo(f"{photos} photos: {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free on the disk", err=True)
-    if needed > free:
-        raise CacheError(f"the disk of {folder} has too little room; --limit the photos, or choose another folder")
+def _input_to_float32(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.float() if x.dtype in (torch.bfloat16, torch.float16) else x for x in inputs)
 
 
-def _rank_and_world() -> tuple[int, int]:
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """The context for ``bf16``, ``fp16`` or ``fp32``."""
+    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return torch.autocast(device.type, kinds[precision]) if precision in kinds else contextlib.nullcontext()
 
 
-if __name__ == "__main__":
-    typer.run(main)
+def encode(teacher: SamModel, canvas: Tensor, precision: str) -> Tensor:
+    """(B, 3, S, S) normalised -> (B, 256, S/16, S/16) float32, without gradients."""
+    with torch.no_grad(), autocast(precision, canvas.device):
+        return teacher.image_encoder(canvas.contiguous(memory_format=torch.channels_last)).float()

@@ -28,24 +28,24 @@ from torch import Tensor
 
 from repvit_sam.canvas import EMBEDDING_STRIDE
 from repvit_sam.console import errors_as_sentences
+from repvit_sam.device import pick_device
 from repvit_sam.distill.batch_norm import frozen_batch_norms, synced_batch_norms
-from repvit_sam.distill.batches import Batch
-from repvit_sam.distill.canvases import valid_cells
-from repvit_sam.distill.engine import agreed, launch
-from repvit_sam.distill.journal import Journal
-from repvit_sam.distill.losses import embedding_error
-from repvit_sam.distill.material import Material
-from repvit_sam.distill.order import positions_of
-from repvit_sam.distill.progress import Meter
+from repvit_sam.distill.data.data_module import Material
+from repvit_sam.distill.data.dataset import valid_cells
+from repvit_sam.distill.data.loader import Batch
+from repvit_sam.distill.data.sampler import positions_of
+from repvit_sam.distill.data.sources import PhotoItem
 from repvit_sam.distill.recipe import Recipe, RecipeError, Stage, find_recipe, read_recipe, with_minutes
-from repvit_sam.distill.run_folder import Position, RunFolder
-from repvit_sam.distill.schedule import Timer, Timetable, learning_rate_at
-from repvit_sam.distill.sources import PhotoItem
+from repvit_sam.distill.run.checkpointing import Position, RunFolder
+from repvit_sam.distill.run.launch import agreed, launch
+from repvit_sam.distill.run.metric_logger import Journal
+from repvit_sam.distill.run.progress import Meter
+from repvit_sam.distill.run.schedule import Timer, Timetable, learning_rate_at
+from repvit_sam.distill.run.validation import Validation
 from repvit_sam.distill.stages import build_stage
+from repvit_sam.distill.stages.losses import embedding_error
 from repvit_sam.distill.student import build_student, copy_weights, parameter_groups, set_trained
-from repvit_sam.distill.teachers import load_teacher
-from repvit_sam.distill.validation import Validation
-from repvit_sam.model import pick_device
+from repvit_sam.distill.teacher import load_teacher
 
 _SECONDS_BETWEEN_ENTRIES = 10.0
 

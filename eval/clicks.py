@@ -22,8 +22,9 @@ from typing import Annotated
 import typer
 
 from repvit_sam.console import errors_as_sentences, working
-from repvit_sam.eval.click_pictures import tile
-from repvit_sam.eval.click_protocols import (
+from repvit_sam.eval.datasets.coco import CocoFolder
+from repvit_sam.eval.metrics.clicks import Score, merged, score_baselines, score_photo, summarise
+from repvit_sam.eval.prompting.click_protocols import (
     PROTOCOLS,
     ClickProtocol,
     find_protocol,
@@ -31,14 +32,13 @@ from repvit_sam.eval.click_protocols import (
     read_clicks,
     read_masks,
 )
-from repvit_sam.eval.click_scores import Score, merged, score_baselines, score_photo, summarise
-from repvit_sam.eval.coco import CocoFolder
-from repvit_sam.eval.figures import Case, save_figures
-from repvit_sam.eval.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import Results, keep, show
-from repvit_sam.eval.running import run
-from repvit_sam.eval.subject import Subject
+from repvit_sam.eval.runner.click_pictures import tile
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
+from repvit_sam.eval.runner.pictures import Case, save_figures
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import Results, keep, show
+from repvit_sam.eval.runner.run import run
 from repvit_sam.files import sha256_of
 from repvit_sam.photo import Photo
 from repvit_sam.predictor import SamPredictor

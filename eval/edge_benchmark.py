@@ -25,16 +25,16 @@ import typer
 from numpy.typing import NDArray
 
 from repvit_sam.console import errors_as_sentences, working
-from repvit_sam.eval.boundary_matching import MAX_DISTANCE, OUTLIER_COST, BoundaryMatcher
-from repvit_sam.eval.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
-from repvit_sam.eval.edge_detectors import DETECTORS
-from repvit_sam.eval.edge_maps import edge_map_hw, find_edge_maps, read_edge_map
-from repvit_sam.eval.edge_scores import THRESHOLDS, EdgeCounts, EdgeScores, add, score
-from repvit_sam.eval.edge_thinning import suppress_non_maxima, thin
-from repvit_sam.eval.options import Limit, Workers
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import hardware, markdown, versions
-from repvit_sam.eval.running import run
+from repvit_sam.eval.baselines.edge_detectors import DETECTORS
+from repvit_sam.eval.datasets.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
+from repvit_sam.eval.datasets.edge_maps import edge_map_hw, find_edge_maps, read_edge_map
+from repvit_sam.eval.metrics.boundary_matching import MAX_DISTANCE, OUTLIER_COST, BoundaryMatcher
+from repvit_sam.eval.metrics.edge_thinning import suppress_non_maxima, thin
+from repvit_sam.eval.metrics.edges import THRESHOLDS, EdgeCounts, EdgeScores, add, score
+from repvit_sam.eval.runner.options import Limit, Workers
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import hardware, markdown, versions
+from repvit_sam.eval.runner.run import run
 from repvit_sam.files import written_whole
 from repvit_sam.masks import Mask
 from repvit_sam.photo import read_photo

@@ -36,17 +36,17 @@ from torchvision.ops import nms
 
 from repvit_sam.console import errors_as_sentences
 from repvit_sam.embedding import as_numpy
-from repvit_sam.eval.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
+from repvit_sam.eval.datasets.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
+from repvit_sam.eval.datasets.edge_maps import read_edge_map
 from repvit_sam.eval.edge_benchmark import count_edges, counts_of
-from repvit_sam.eval.edge_maps import read_edge_map
-from repvit_sam.eval.edge_scores import THRESHOLDS, EdgeCounts, score
-from repvit_sam.eval.edge_thinning import suppress_non_maxima
-from repvit_sam.eval.figures import Case, captioned, save_figures
-from repvit_sam.eval.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import Results, keep, show
-from repvit_sam.eval.running import run
-from repvit_sam.eval.subject import Subject
+from repvit_sam.eval.metrics.edge_thinning import suppress_non_maxima
+from repvit_sam.eval.metrics.edges import THRESHOLDS, EdgeCounts, score
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
+from repvit_sam.eval.runner.pictures import Case, captioned, save_figures
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import Results, keep, show
+from repvit_sam.eval.runner.run import run
 from repvit_sam.files import written_whole
 from repvit_sam.mask_generator import point_grid
 from repvit_sam.masks import Mask, logits_in_parts, mask_box_xyxy

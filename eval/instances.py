@@ -22,23 +22,23 @@ import numpy as np
 import typer
 
 from repvit_sam.console import errors_as_sentences, working
-from repvit_sam.eval.annotations import Annotation, Annotations, read_annotations
-from repvit_sam.eval.average_precision import coco_precision
-from repvit_sam.eval.boxes import GROUND_TRUTH, Boxes, ground_truth_boxes, read_boxes
-from repvit_sam.eval.checks import check_boxes, check_instances
-from repvit_sam.eval.figures import Case, save_figures, truth_and_answer
-from repvit_sam.eval.lvis_precision import check_lvis, lvis_precision
-from repvit_sam.eval.metrics import iou, mean_by_size
-from repvit_sam.eval.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
-from repvit_sam.eval.protocols import PROTOCOLS, BoxProtocol, Choice, Score, find_protocol, masks_of_boxes
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import Figures, Results, keep, show
-from repvit_sam.eval.running import run
-from repvit_sam.eval.subject import Subject
+from repvit_sam.eval.datasets.annotations import Annotation, Annotations, read_annotations
+from repvit_sam.eval.datasets.boxes import GROUND_TRUTH, Boxes, ground_truth_boxes, read_boxes
+from repvit_sam.eval.datasets.checks import check_boxes, check_instances
+from repvit_sam.eval.metrics.average_precision import coco_precision
+from repvit_sam.eval.metrics.iou import iou, mean_by_size
+from repvit_sam.eval.metrics.lvis_average_precision import check_lvis, lvis_precision
+from repvit_sam.eval.prompting.box_protocols import PROTOCOLS, BoxProtocol, Choice, Score, find_protocol, masks_of_boxes
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
+from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import Figures, Results, keep, show
+from repvit_sam.eval.runner.run import run
 from repvit_sam.files import sha256_of, written_whole
-from repvit_sam.masks import Rle, decode_rle, encode_rle
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.predictor import SamPredictor
+from repvit_sam.rle import Rle, decode_rle, encode_rle
 
 DETECTIONS = {"coco": 100, "lvis": 300}  # an image, by the data sets' rules
 PRECISION = {"coco": coco_precision, "lvis": lvis_precision}

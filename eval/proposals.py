@@ -28,11 +28,11 @@ import typer
 from pycocotools import mask as coco_mask
 
 from repvit_sam.console import errors_as_sentences, working
-from repvit_sam.eval.annotations import Annotation, Annotations, read_annotations
-from repvit_sam.eval.average_precision import average_recall
-from repvit_sam.eval.box_recall import average_box_recall
-from repvit_sam.eval.checks import check_instances
-from repvit_sam.eval.everything import (
+from repvit_sam.eval.datasets.annotations import Annotation, Annotations, read_annotations
+from repvit_sam.eval.datasets.checks import check_instances
+from repvit_sam.eval.metrics.average_precision import average_recall
+from repvit_sam.eval.metrics.box_recall import average_box_recall
+from repvit_sam.eval.prompting.everything import (
     BoxNmsThresh,
     CropNLayers,
     Everything,
@@ -40,16 +40,16 @@ from repvit_sam.eval.everything import (
     PredIouThresh,
     StabilityScoreThresh,
 )
-from repvit_sam.eval.figures import Case, save_figures, truth_and_answer
-from repvit_sam.eval.options import Checkpoint, Device, Limit, Out, SaveFigures, Workers
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import Results, keep, show
-from repvit_sam.eval.running import run
-from repvit_sam.eval.subject import Subject
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.options import Checkpoint, Device, Limit, Out, SaveFigures, Workers
+from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import Results, keep, show
+from repvit_sam.eval.runner.run import run
 from repvit_sam.files import sha256_of
 from repvit_sam.mask_generator import SamAutomaticMaskGenerator
-from repvit_sam.masks import decode_rle
 from repvit_sam.photo import Photo, read_photo
+from repvit_sam.rle import decode_rle
 
 _UNFILTERED = Everything(pred_iou_thresh=0, stability_score_thresh=0, box_nms_thresh=0.9)
 PROTOCOLS = {

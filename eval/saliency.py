@@ -32,21 +32,21 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from repvit_sam.console import errors_as_sentences, working
-from repvit_sam.eval.clicking import box_of, centre_of
-from repvit_sam.eval.everything import Everything, PointsPerSide, PredIouThresh, StabilityScoreThresh
-from repvit_sam.eval.figures import Case, save_figures, truth_and_answer
-from repvit_sam.eval.metrics import iou
-from repvit_sam.eval.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
-from repvit_sam.eval.photo_size import photo_size
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import Results, keep, show
-from repvit_sam.eval.running import run
-from repvit_sam.eval.saliency_metrics import Map, f_measures, max_f_measure, mean_absolute_error, s_measure
-from repvit_sam.eval.subject import Subject
+from repvit_sam.eval.metrics.iou import iou
+from repvit_sam.eval.metrics.saliency import Map, f_measures, max_f_measure, mean_absolute_error, s_measure
+from repvit_sam.eval.prompting.everything import Everything, PointsPerSide, PredIouThresh, StabilityScoreThresh
+from repvit_sam.eval.prompting.ground_truth import box_of, centre_of
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
+from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import Results, keep, show
+from repvit_sam.eval.runner.run import run
 from repvit_sam.mask_generator import SamAutomaticMaskGenerator
-from repvit_sam.masks import Mask, best_mask, decode_rle, encode_rle
-from repvit_sam.photo import Photo, find_photos, read_photo
+from repvit_sam.masks import Mask, best_mask
+from repvit_sam.photo import Photo, find_photos, photo_size, read_photo
 from repvit_sam.predictor import SamPredictor
+from repvit_sam.rle import decode_rle, encode_rle
 
 PROTOCOLS = ("everything-oracle", "sam-not-perfect", "box", "point")
 EVERYTHING_PROTOCOLS = PROTOCOLS[:2]

@@ -21,16 +21,16 @@ import numpy as np
 import typer
 
 from repvit_sam.console import errors_as_sentences, working
-from repvit_sam.eval.annotations import Annotations, read_annotations
-from repvit_sam.eval.boxes import GROUND_TRUTH, Boxes
-from repvit_sam.eval.figures import Case, save_figures
+from repvit_sam.eval.datasets.annotations import Annotations, read_annotations
+from repvit_sam.eval.datasets.boxes import GROUND_TRUTH, Boxes
 from repvit_sam.eval.instances import DETECTIONS, answers_beside_truth, detect, draw, figures_of, read_prompts
-from repvit_sam.eval.options import Checkpoint, Device, EngineName, Out, SaveFigures, Workers
-from repvit_sam.eval.protocols import PROTOCOLS, BoxProtocol, find_protocol
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import Figures, Results, keep, show
-from repvit_sam.eval.running import run
-from repvit_sam.eval.subject import Subject
+from repvit_sam.eval.prompting.box_protocols import PROTOCOLS, BoxProtocol, find_protocol
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, SaveFigures, Workers
+from repvit_sam.eval.runner.pictures import Case, save_figures
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import Figures, Results, keep, show
+from repvit_sam.eval.runner.run import run
 from repvit_sam.files import sha256_of
 from repvit_sam.photo import read_photo
 from repvit_sam.predictor import SamPredictor

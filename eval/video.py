@@ -25,19 +25,19 @@ import numpy as np
 import typer
 
 from repvit_sam.console import errors_as_sentences, working
-from repvit_sam.eval.davis import VideoSequence, labels_of, read_davis, write_labels
-from repvit_sam.eval.figures import Case, save_figures, truth_and_answer
-from repvit_sam.eval.options import Checkpoint, Device, EngineName, Out, SaveFigures, Workers
-from repvit_sam.eval.propagation import Masks, Prompt, Propagation, propagate
-from repvit_sam.eval.records import Record
-from repvit_sam.eval.results import Results, keep, show
-from repvit_sam.eval.running import run
-from repvit_sam.eval.subject import Subject
-from repvit_sam.eval.video_metrics import Statistics, boundary_f_measure, region_similarity, statistics, summarise
+from repvit_sam.eval.datasets.davis import VideoSequence, labels_of, read_davis, write_labels
+from repvit_sam.eval.metrics.video import Statistics, boundary_f_measure, region_similarity, statistics, summarise
+from repvit_sam.eval.prompting.propagation import Masks, Prompt, Propagation, propagate
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, SaveFigures, Workers
+from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
+from repvit_sam.eval.runner.records import Record
+from repvit_sam.eval.runner.results import Results, keep, show
+from repvit_sam.eval.runner.run import run
 from repvit_sam.files import written_whole
-from repvit_sam.masks import decode_rle, encode_rle
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.predictor import SamPredictor
+from repvit_sam.rle import decode_rle, encode_rle
 
 PROTOCOL = "mask-to-box propagation"
 

@@ -4,7 +4,7 @@ import json
 import sys
 
 import repvit_sam
-from repvit_sam.masks import encode_rle
+from repvit_sam.rle import encode_rle
 
 
 def main(photo_path: str, result_path: str, *boxes: str) -> None:

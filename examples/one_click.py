@@ -5,8 +5,8 @@ import sys
 from PIL import Image
 
 import repvit_sam
-from repvit_sam.draw import draw_prompts, overlay
 from repvit_sam.masks import best_mask
+from repvit_sam.visualize import draw_prompts, overlay
 
 
 def main(photo_path: str, x: str, y: str, result_path: str) -> None:

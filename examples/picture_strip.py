@@ -10,16 +10,16 @@ import numpy as np
 from PIL import Image
 
 import repvit_sam.app
-from repvit_sam.draw import draw_prompts, overlay
 from repvit_sam.masks import best_mask
-
-PHOTOS = Path(repvit_sam.app.__file__).parent / "photos"
+from repvit_sam.visualize import draw_prompts, overlay
 
 
 def main(result_path: str, points_per_side: str = "16") -> None:
     model = repvit_sam.load("tinyvit_sam")
     predictor = repvit_sam.SamPredictor(model)
-    cat, astronaut, coffee = (repvit_sam.read_photo(PHOTOS / f"{n}.jpg") for n in ("chelsea", "astronaut", "coffee"))
+    cat, astronaut, coffee = (
+        repvit_sam.read_photo(repvit_sam.example_photo(n)) for n in ("chelsea", "astronaut", "coffee")
+    )
 
     predictor.set_image(cat)
     masks, ious, _ = predictor.predict([[150, 120]], [1])

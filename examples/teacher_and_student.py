@@ -10,10 +10,9 @@ import numpy as np
 from PIL import Image
 
 import repvit_sam.app
-from repvit_sam.draw import draw_prompts, overlay
 from repvit_sam.masks import best_mask
+from repvit_sam.visualize import draw_prompts, overlay
 
-PHOTOS = Path(repvit_sam.app.__file__).parent / "photos"
 PROMPTS = [  # photo, point or box (XYXY)
     ("coffee", [300, 200]),
     ("coffee", [170, 12, 425, 282]),
@@ -44,7 +43,7 @@ def panel(predictor: repvit_sam.SamPredictor, photo: np.ndarray, prompt: list[in
 
 def main(result_path: str, teacher: str = "tinyvit_sam", student: str = "small") -> None:
     models = [repvit_sam.SamPredictor(repvit_sam.load(name)) for name in (teacher, student)]
-    photos = {name: repvit_sam.read_photo(PHOTOS / f"{name}.jpg") for name, _ in PROMPTS}
+    photos = {name: repvit_sam.read_photo(repvit_sam.example_photo(name)) for name, _ in PROMPTS}
     pairs = [np.hstack([panel(model, photos[name], prompt) for model in models]) for name, prompt in PROMPTS]
     width = max(pair.shape[1] for pair in pairs)
     padded = [np.pad(p, ((4, 4), (4, width - p.shape[1] + 4), (0, 0)), constant_values=255) for p in pairs]

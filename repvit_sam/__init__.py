@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .build import build_repvit_sam, sam_model_registry
     from .embedding import EncodedPhoto
-    from .engines import load
     from .errors import (
         CheckpointError,
         ExportError,
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         PromptError,
         RepVitSamError,
     )
+    from .example_photos import example_photo
+    from .load import load
     from .mask_generator import SamAutomaticMaskGenerator
-    from .model import SamModel, build_repvit_sam, sam_model_registry
+    from .modeling.sam import SamModel
     from .photo import read_photo
     from .predictor import SamPredictor
 
@@ -41,12 +43,13 @@ _HOMES = {
     "PromptError": ".errors",
     "RepVitSamError": ".errors",
     "SamAutomaticMaskGenerator": ".mask_generator",
-    "SamModel": ".model",
+    "SamModel": ".modeling.sam",
     "SamPredictor": ".predictor",
-    "build_repvit_sam": ".model",
-    "load": ".engines",
+    "build_repvit_sam": ".build",
+    "example_photo": ".example_photos",
+    "load": ".load",
     "read_photo": ".photo",
-    "sam_model_registry": ".model",
+    "sam_model_registry": ".build",
 }
 
 __version__ = "0.1.0"
@@ -63,6 +66,7 @@ __all__ = [
     "SamModel",
     "SamPredictor",
     "build_repvit_sam",
+    "example_photo",
     "load",
     "read_photo",
     "sam_model_registry",

@@ -17,6 +17,7 @@ from PIL import Image
 from .photo import Photo
 
 CANVAS_SIZE = 1024  # pixels, SAM's own
+EMBEDDING_CHANNELS = 256  # of the image embedding
 EMBEDDING_STRIDE = 16  # canvas pixels per cell of the image embedding
 LOGITS_STRIDE = 4  # canvas pixels per low-resolution logit
 MAX_CANVAS_SIZE = 4096  # 16 times the time and memory of 1024; a file that asks for more is not to be believed
@@ -37,10 +38,6 @@ class CanvasFit:
     def coords_to_canvas(self, coords_xy: NDArray[Any]) -> NDArray[np.float64]:
         """(..., 2) x and y in photo pixels -> the same in canvas pixels."""
         return np.asarray(coords_xy, dtype=np.float64) * self._scale_xy()
-
-    def coords_to_photo(self, coords_xy: NDArray[Any]) -> NDArray[np.float64]:
-        """(..., 2) x and y in canvas pixels -> the same in photo pixels."""
-        return np.asarray(coords_xy, dtype=np.float64) / self._scale_xy()
 
     def boxes_to_canvas(self, boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
         """(..., 4) boxes in photo pixels -> the same in canvas pixels."""

@@ -20,21 +20,12 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 from torchvision.ops import nms
 
-from .decoder import decode
-from .masks import (
-    MASK_THRESHOLD,
-    Mask,
-    Rle,
-    box_xywh,
-    decode_rle,
-    encode_rle,
-    logits_in_parts,
-    mask_box_xyxy,
-    stability_score,
-    uncompressed_rle,
-)
+from .backends import Backend
+from .masks import MASK_THRESHOLD, Mask, box_xywh, logits_in_parts, mask_box_xyxy, masks_asked_for, stability_score
 from .photo import Photo, PhotoSource, read_photo
 from .predictor import SamPredictor
+from .prompts import CanvasPrompts
+from .rle import Rle, decode_rle, encode_rle, uncompressed_rle
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 Progress = Callable[[int, int], None]  # points done, points in all
@@ -59,7 +50,7 @@ class SamAutomaticMaskGenerator:
     """Masks of everything in a photo.
 
     Args:
-        model: a model of this package, or a ``Sam`` of segment_anything.
+        model: a model of this package, on any backend, or a ``Sam`` of segment_anything.
         points_per_side: points along one side of the grid, its square in all; None to give ``point_grids``.
         points_per_batch: points decoded at once; more needs more memory.
         pred_iou_thresh: keep masks that the model rates above this, 0..1. The default was chosen for ViT-H; light
@@ -81,7 +72,7 @@ class SamAutomaticMaskGenerator:
 
     def __init__(
         self,
-        model: Sam,
+        model: Sam | Backend,
         points_per_side: int | None = 32,
         points_per_batch: int = 64,
         pred_iou_thresh: float = 0.88,
@@ -109,8 +100,6 @@ class SamAutomaticMaskGenerator:
             point_grids = [point_grid(side) for side in sides]
         if len(point_grids) != crop_n_layers + 1:
             raise ValueError(f"point_grids needs one grid a layer, {crop_n_layers + 1}, got {len(point_grids)}")
-        if not hasattr(model, "mask_decoder"):
-            raise ValueError("everything mode needs a PyTorch model; load it without engine='onnx'")
         self.predictor = SamPredictor(model)
         self.point_grids = [np.asarray(grid, dtype=np.float64).reshape(-1, 2) for grid in point_grids]
         self.points_per_batch = points_per_batch
@@ -172,13 +161,13 @@ class SamAutomaticMaskGenerator:
     def _batch_candidates(
         self, points_xy: NDArray[np.float64], crop_xyxy: BoxXyxy, photo_hw: tuple[int, int]
     ) -> list[Candidate]:
-        encoded, device = self.predictor.encoded, self.predictor.device
-        # float32 as everywhere in the network (segment_anything passes float64 here, which MPS does not have)
-        coords = torch.as_tensor(encoded.fit.coords_to_canvas(points_xy), dtype=torch.float, device=device)
-        labels = torch.ones(len(coords), 1, dtype=torch.int, device=device)
-        low_res_logits, iou_predictions = decode(
-            self.predictor.model, encoded.image_embedding, coords[:, None], labels, None, None, multimask_output=True
+        encoded = self.predictor.encoded
+        coords = encoded.fit.coords_to_canvas(points_xy)[:, None]  # (B, 1, 2)
+        labels = np.ones((len(coords), 1), dtype=np.int32)
+        decoded = self.predictor.backend.decode(
+            encoded.image_embedding, CanvasPrompts(coords, labels), masks_asked_for(multimask_output=True)
         )
+        low_res_logits, iou_predictions = (torch.as_tensor(array) for array in decoded)
         logits, ious = low_res_logits.flatten(0, 1), iou_predictions.flatten()  # (3B, h, w), (3B,)
         chosen = (ious > self.pred_iou_thresh).nonzero()[:, 0] if self.pred_iou_thresh > 0 else torch.arange(len(ious))
         numbers = iter(chosen.tolist())

@@ -42,6 +42,8 @@ SUFFIXES = (
     ".heic",
     ".heif",
 )
+_EXIF_ORIENTATION = 0x0112
+_ORIENTATIONS_ON_THE_SIDE = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -81,6 +83,21 @@ def read_photo(source: PhotoSource, max_pixels: int = MAX_PIXELS) -> Photo:
         "a photo must be a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor, "
         f"got {type(source).__name__}"
     )
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Height and width as ``read_photo`` gives them, from the file's header alone.
+
+    Raises:
+        PhotoError: not a picture.
+    """
+    try:
+        with Image.open(path) as photo:
+            width, height = photo.size
+            turned = photo.getexif().get(_EXIF_ORIENTATION) in _ORIENTATIONS_ON_THE_SIDE
+    except OSError as error:
+        raise PhotoError(f"{path} cannot be read as a photo: {error}") from None
+    return (width, height) if turned else (height, width)
 
 
 def find_photos(words: list[str]) -> list[Path]:

@@ -2,7 +2,7 @@
 
 Beyond the original: a photo may be anything ``read_photo`` takes; ``predict`` takes a batch of boxes or of point sets
 in one call; ``set_image_batch`` / ``predict_batch`` as in SAM 2; embeddings are saved and loaded; errors say what was
-expected. It runs on any engine (engines/), and imports torch only for one that needs it.
+expected. It runs on any backend (backends/), and imports torch only for one that needs it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .backends import Backend, as_backend, torch_model_of
 from .canvas import LOGITS_STRIDE, CanvasFit, photo_to_canvas
 from .embedding import EncodedPhoto, as_numpy, load_embedding, save_embedding
-from .engines import Engine, engine_of
 from .errors import PhotoError, PhotoNotSetError, PromptError
-from .masks import MASK_THRESHOLD, logits_in_parts, logits_to_photo
+from .masks import ALL_MASKS, MASK_THRESHOLD, logits_in_parts, logits_to_photo, masks_asked_for
 from .photo import PhotoSource, read_photo
-from .prompts import Prompts, check_prompts
+from .prompts import CanvasPrompts, Prompts, check_prompts
 
 if TYPE_CHECKING:
     import torch
@@ -38,12 +38,23 @@ class SamPredictor:
     """Encode a photo once, then ask for masks as often as you like.
 
     Args:
-        sam_model: a model of this package, on any engine, or a ``Sam`` of segment_anything.
+        sam_model: a model of this package, on any backend, or a ``Sam`` of segment_anything.
+
+    Attributes:
+        backend: what computes.
+
+    Example:
+        >>> import repvit_sam
+        >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+        >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+        >>> masks, iou_predictions, _ = predictor.predict(box=[170, 12, 425, 282], multimask_output=False)
+        >>> masks.shape, masks.dtype
+        ((1, 400, 600), dtype('bool'))
     """
 
-    def __init__(self, sam_model: Sam | Engine) -> None:
+    def __init__(self, sam_model: Sam | Backend) -> None:
         self.model: Any = sam_model
-        self._engine = engine_of(sam_model)
+        self.backend = as_backend(sam_model)
         self._encoded: tuple[EncodedPhoto, ...] = ()
 
     @cached_property
@@ -54,8 +65,9 @@ class SamPredictor:
         return ResizeLongestSide(self._canvas_size)
 
     @property
-    def device(self) -> torch.device:
-        return self.model.device
+    def device(self) -> torch.device | str:
+        """Where the backend computes: a ``torch.device`` on PyTorch."""
+        return self.backend.device
 
     @property
     def is_image_set(self) -> bool:
@@ -86,8 +98,8 @@ class SamPredictor:
         return self.encoded.fit.content_hw
 
     @property
-    def features(self) -> Tensor:
-        """The image embedding, under the name that segment_anything uses; a NumPy array where there is no torch."""
+    def features(self) -> Tensor | NDArray[np.float32]:
+        """The image embedding, under the name that segment_anything uses; a tensor on PyTorch, else a NumPy array."""
         return self.encoded.image_embedding
 
     def set_image(self, image: PhotoSource, image_format: str = "RGB") -> None:
@@ -95,10 +107,18 @@ class SamPredictor:
 
         Args:
             image: whatever ``read_photo`` takes: (H, W, 3) uint8, a path, bytes, a PIL image, ...
-            image_format: "RGB", or "BGR" for arrays as OpenCV reads them.
+            image_format: "RGB", or "BGR" for arrays as OpenCV reads them. It speaks of arrays and tensors alone: a
+                file, bytes or a PIL image is always read as RGB.
 
         Raises:
             PhotoError: the image cannot be read. A photo that was set before stays set.
+
+        Example:
+            >>> import numpy as np, repvit_sam
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu", canvas=256))
+            >>> predictor.set_image(np.zeros((229, 301, 3), dtype=np.uint8))
+            >>> predictor.original_size
+            (229, 301)
         """
         self._encoded = (self._encode(self._read(image, image_format)),)
 
@@ -111,7 +131,7 @@ class SamPredictor:
         """
         import torch
 
-        self._needs_torch("set_torch_image", "set_image")
+        model = torch_model_of(self.backend, "set_torch_image", "set_image")
         side = self._canvas_size
         shape = tuple(transformed_image.shape)
         if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != side:
@@ -120,7 +140,7 @@ class SamPredictor:
         fit = CanvasFit((height, width), (shape[2], shape[3]), side)
         # a tensor may be on any device and of any float type, so SAM's own preprocess normalises and pads it
         with torch.no_grad():
-            embedding = self.model.image_encoder(self.model.preprocess(transformed_image.to(self.device)))
+            embedding = model.image_encoder(model.preprocess(transformed_image.to(model.device)))
         self._encoded = (EncodedPhoto(embedding.contiguous(), fit),)
 
     def set_image_batch(self, image_list: Sequence[PhotoSource], image_format: str = "RGB") -> None:
@@ -190,15 +210,16 @@ class SamPredictor:
         """
         import torch
 
-        from .decoder import decode
+        from .modeling.decoder import decode
 
-        self._needs_torch("predict_torch", "predict")
+        model = torch_model_of(self.backend, "predict_torch", "predict")
         encoded = self.encoded
         if point_coords is not None and point_labels is None:
             raise PromptError("point_coords need point_labels: 1 for the object, 0 for background")
         with torch.no_grad():
+            prompts = CanvasPrompts(point_coords, point_labels, boxes, mask_input)
             low_res_logits, iou_predictions = decode(
-                self.model, encoded.image_embedding, point_coords, point_labels, boxes, mask_input, multimask_output
+                model, encoded.image_embedding, prompts, masks_asked_for(multimask_output)
             )
             logits = logits_to_photo(low_res_logits, encoded.fit)
         return logits if return_logits else logits > MASK_THRESHOLD, iou_predictions, low_res_logits
@@ -232,13 +253,47 @@ class SamPredictor:
         masks, iou_predictions, low_res_logits = (list(column) for column in zip(*results, strict=True))
         return masks, iou_predictions, low_res_logits
 
-    def get_image_embedding(self) -> Tensor:
+    def predict_all(
+        self, point_coords: Any = None, point_labels: Any = None, box: Any = None, mask_input: Any = None
+    ) -> tuple[Any, Any]:
+        """All four low-resolution masks for one prompt, to choose from without a second call.
+
+        Args:
+            point_coords, point_labels, box, mask_input: as ``predict`` takes them, for one prompt.
+
+        Returns:
+            low_res_logits (4, h, w) and predicted IoU (4,), in the backend's own arrays: at index 0 the mask that
+            ``multimask_output=False`` gives, then the three of ``multimask_output=True``. Bring them to the photo with
+            ``repvit_sam.masks.logits_to_photo``.
+
+        Raises:
+            PhotoNotSetError: before ``set_image``.
+            PromptError: a prompt of the wrong shape, type or range, or a batch of prompts.
+
+        Example:
+            >>> import repvit_sam
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+            >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+            >>> low_res_logits, iou_predictions = predictor.predict_all([[300, 200]], [1])
+            >>> tuple(low_res_logits.shape), tuple(iou_predictions.shape)
+            ((4, 256, 256), (4,))
+        """
+        encoded = self.encoded
+        prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit)
+        if prompts.batched:
+            raise PromptError("predict_all takes one prompt; call it once for each")
+        low_res_logits, iou_predictions = self.backend.decode(
+            encoded.image_embedding, prompts.on_canvas(encoded.fit), ALL_MASKS
+        )
+        return low_res_logits[0], iou_predictions[0]
+
+    def get_image_embedding(self) -> Tensor | NDArray[np.float32]:
         """(1, 256, S/16, S/16), of the photo that is set."""
         return self.encoded.image_embedding
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
         """Keep the encoded photo in a file, for prompts another day without the encoder's cost."""
-        save_embedding(self.encoded, path, self._engine.fingerprint())
+        save_embedding(self.encoded, path, self.backend.fingerprint())
 
     def load_embedding(self, path: str | os.PathLike[str]) -> None:
         """Set the photo from a file of ``save_embedding``.
@@ -246,8 +301,8 @@ class SamPredictor:
         Raises:
             CheckpointError: missing, damaged, or made by another encoder or on another canvas than this model's.
         """
-        embedding, fit = load_embedding(path, self._engine.fingerprint(), self._canvas_size)
-        self._encoded = (EncodedPhoto(self._engine.adopt(embedding), fit),)
+        embedding, fit = load_embedding(path, self.backend.fingerprint(), self._canvas_size)
+        self._encoded = (EncodedPhoto(self.backend.adopt(embedding), fit),)
 
     def reset_image(self) -> None:
         """Forget the photo, or photos."""
@@ -257,21 +312,18 @@ class SamPredictor:
 
     @property
     def _canvas_size(self) -> int:
-        return self._engine.canvas_size
-
-    def _needs_torch(self, asked: str, instead: str) -> None:
-        if not hasattr(self.model, "image_encoder"):
-            raise ValueError(f"{asked} takes tensors and needs a PyTorch model; call {instead} with this engine")
+        return self.backend.canvas_size
 
     def _read(self, image: PhotoSource, image_format: str) -> NDArray[np.uint8]:
         if image_format not in ("RGB", "BGR"):
             raise PhotoError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
         photo = read_photo(image)
-        return photo if image_format == "RGB" else np.ascontiguousarray(photo[..., ::-1])
+        is_array = hasattr(image, "ndim")  # NumPy's or torch's; files and PIL images are read as RGB
+        return np.ascontiguousarray(photo[..., ::-1]) if image_format == "BGR" and is_array else photo
 
     def _encode(self, photo: NDArray[np.uint8]) -> EncodedPhoto:
         canvas, fit = photo_to_canvas(photo, self._canvas_size)
-        return EncodedPhoto(self._engine.encode(canvas), fit)
+        return EncodedPhoto(self.backend.encode(canvas), fit)
 
     def _predict(
         self,
@@ -301,10 +353,8 @@ class SamPredictor:
         self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool
     ) -> Prediction:
         fit = encoded.fit
-        coords = None if prompts.point_coords is None else fit.coords_to_canvas(prompts.point_coords)
-        boxes = None if prompts.boxes is None else fit.boxes_to_canvas(prompts.boxes)
-        low_res_logits, iou_predictions = self._engine.decode(
-            encoded.image_embedding, coords, prompts.point_labels, boxes, prompts.mask_input, multimask_output
+        low_res_logits, iou_predictions = self.backend.decode(
+            encoded.image_embedding, prompts.on_canvas(fit), masks_asked_for(multimask_output)
         )
         masks = np.empty((*low_res_logits.shape[:2], *fit.photo_hw), dtype=np.float32 if return_logits else np.bool_)
         rows, done = masks.reshape(-1, *fit.photo_hw), 0  # a view: (B, C, H, W) -> (B*C, H, W)

@@ -13,6 +13,23 @@ from .errors import PromptError
 
 
 @dataclass(frozen=True)
+class CanvasPrompts:
+    """B prompts as a decoder takes them, in canvas pixels; what was not given is None.
+
+    Attributes:
+        point_coords: (B, N, 2) x and y; NumPy arrays or tensors, as all of these.
+        point_labels: (B, N): 1 object, 0 background, -1 padding.
+        boxes: (B, 4) XYXY.
+        mask_input: (B or 1, 1, S/4, S/4) logits of an earlier prediction.
+    """
+
+    point_coords: Any = None
+    point_labels: Any = None
+    boxes: Any = None
+    mask_input: Any = None
+
+
+@dataclass(frozen=True)
 class Prompts:
     """Checked prompts for B masks; what was not given is None.
 
@@ -46,6 +63,15 @@ class Prompts:
 
         return Prompts(
             cut(self.point_coords), cut(self.point_labels), cut(self.boxes), cut(self.mask_input), self.batched
+        )
+
+    def on_canvas(self, fit: CanvasFit) -> CanvasPrompts:
+        """The same prompts in canvas pixels."""
+        return CanvasPrompts(
+            None if self.point_coords is None else fit.coords_to_canvas(self.point_coords),
+            self.point_labels,
+            None if self.boxes is None else fit.boxes_to_canvas(self.boxes),
+            self.mask_input,
         )
 
 

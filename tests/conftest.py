@@ -8,7 +8,7 @@ import torch
 
 import repvit_sam
 
-PHOTOS = Path(__file__).parents[1] / "app" / "photos"
+PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
 
 
 @pytest.fixture(scope="session")

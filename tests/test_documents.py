@@ -99,7 +99,8 @@ def test_the_training_commands_name_recipes_and_options_that_exist(name):
     import typer
     from typer.testing import CliRunner
 
-    from repvit_sam.distill import plot, teacher, train
+    from repvit_sam.distill import cache_embeddings as teacher
+    from repvit_sam.distill import plot, train
 
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     scripts = {"train": train, "teacher": teacher, "plot": plot}

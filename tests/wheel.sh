@@ -3,7 +3,7 @@
 set -eu
 python=$1
 wheel=$(ls "$PWD/$2"/*.whl)
-photo=$PWD/app/photos/coffee.jpg
+photo=$PWD/repvit_sam/example_photos/coffee.jpg
 place=$(mktemp -d)
 server=
 clean_up() {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from repvit_sam.distill.recipe import EncoderStage, MasksStage, PromptsStage, Stage
-from repvit_sam.model import SamModel
+from repvit_sam.modeling.sam import SamModel
 
+from ..recipe import EncoderStage, MasksStage, PromptsStage, Stage
 from .encoder import EncoderLosses
 from .masks import MaskLosses
 from .prompts import PromptLosses

@@ -5,13 +5,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from repvit_sam.canvas import EMBEDDING_STRIDE
-from repvit_sam.distill.augment import cut_windows, draw_windows
-from repvit_sam.distill.batches import Batch
-from repvit_sam.distill.canvases import valid_cells
-from repvit_sam.distill.losses import embedding_error
-from repvit_sam.distill.order import chance_at
-from repvit_sam.distill.recipe import EncoderStage
-from repvit_sam.model import SamModel
+from repvit_sam.modeling.sam import SamModel
+
+from ..data.augment import cut_windows, draw_windows
+from ..data.dataset import valid_cells
+from ..data.loader import Batch
+from ..data.sampler import chance_at
+from ..recipe import EncoderStage
+from .losses import embedding_error
 
 
 class EncoderLosses(nn.Module):

@@ -8,30 +8,25 @@ import torch
 from torch import Tensor, nn
 
 from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
-from repvit_sam.distill.batches import Batch
-from repvit_sam.distill.canvases import inside
-from repvit_sam.distill.decoding import (
+from repvit_sam.modeling.sam import SamModel
+from repvit_sam.prompts import CanvasPrompts
+
+from ..data.dataset import inside
+from ..data.loader import Batch
+from ..data.sampler import chance_at
+from ..recipe import MasksStage
+from .decoding import (
     SINGLE_TOKEN,
-    CanvasPrompts,
     boxes_of,
     decode_all_tokens,
     no_loss,
     noised,
+    on_objects,
     point_in,
     value_at,
+    with_points,
 )
-from repvit_sam.distill.losses import (
-    DICE_WEIGHT,
-    FOCAL_WEIGHT,
-    IOU_WEIGHT,
-    at_least_float32,
-    mask_dice,
-    mask_focal,
-    mask_iou,
-)
-from repvit_sam.distill.order import chance_at
-from repvit_sam.distill.recipe import MasksStage
-from repvit_sam.model import SamModel
+from .losses import DICE_WEIGHT, FOCAL_WEIGHT, IOU_WEIGHT, at_least_float32, mask_dice, mask_focal, mask_iou
 
 _ROUNDS_WITH_SILENCE = 5
 
@@ -67,7 +62,7 @@ class MaskLosses(nn.Module):
         ambiguous = bool(chance.random() < 0.5)
         if ambiguous:
             points, _ = point_in(truth, draws)
-            prompts = CanvasPrompts.on_objects(points)
+            prompts = on_objects(points)
         else:
             prompts = CanvasPrompts(boxes=noised(boxes_of(truth), canvas_size, draws))
         # SAM's eleven rounds have two without a new point, so that the model learns to use its own logits: one at
@@ -88,7 +83,7 @@ class MaskLosses(nn.Module):
             if round_ + 1 not in silent:
                 points, wrong = point_in(((chosen > 0) != truth) & valid, draws)
                 labels = value_at(truth, points)
-                prompts = prompts.with_points(points, torch.where(wrong, labels, -torch.ones_like(labels)))
+                prompts = with_points(prompts, points, torch.where(wrong, labels, -torch.ones_like(labels)))
         return total / self._stage.rounds, ious[-1], ious[0]
 
 

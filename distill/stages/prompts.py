@@ -10,29 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
-from repvit_sam.distill.batches import Batch
-from repvit_sam.distill.canvases import inside, valid_cells
-from repvit_sam.distill.decoding import (
-    SINGLE_TOKEN,
-    CanvasPrompts,
-    boxes_of,
-    decode_all_tokens,
-    no_loss,
-    point_in,
-    value_at,
-)
-from repvit_sam.distill.losses import (
-    BCE_WEIGHT,
-    DISTILLED_DICE_WEIGHT,
-    at_least_float32,
-    embedding_error,
-    mask_bce,
-    mask_dice,
-    mask_iou,
-)
-from repvit_sam.distill.order import chance_at
-from repvit_sam.distill.recipe import PromptsStage
-from repvit_sam.model import SamModel
+from repvit_sam.modeling.sam import SamModel
+from repvit_sam.prompts import CanvasPrompts
+
+from ..data.dataset import inside, valid_cells
+from ..data.loader import Batch
+from ..data.sampler import chance_at
+from ..recipe import PromptsStage
+from .decoding import SINGLE_TOKEN, boxes_of, decode_all_tokens, no_loss, on_objects, point_in, value_at, with_points
+from .losses import BCE_WEIGHT, DISTILLED_DICE_WEIGHT, at_least_float32, embedding_error, mask_bce, mask_dice, mask_iou
 
 _LARGEST_OBJECT = 0.9  # share of the photo; SAM's training drops larger masks (arXiv 2304.02643, appendix A)
 
@@ -93,7 +79,7 @@ class PromptLosses(nn.Module):
             agreement = agreement + mask_iou(logits[rows, token], theirs.float(), valid.float()).mean()
             points, differs = point_in((mine != theirs) & valid, draws)
             labels = value_at(theirs, points)
-            prompts = prompts.with_points(points, torch.where(differs, labels, -torch.ones_like(labels)))
+            prompts = with_points(prompts, points, torch.where(differs, labels, -torch.ones_like(labels)))
         return total / self._stage.rounds, agreement / self._stage.rounds
 
     def _first_prompts(
@@ -113,7 +99,7 @@ class PromptLosses(nn.Module):
         else:
             points, _ = point_in(valid[None].expand(count, -1, -1), draws)
             with torch.no_grad():
-                taught, iou_predictions = decode_all_tokens(teacher, target, CanvasPrompts.on_objects(points))
+                taught, iou_predictions = decode_all_tokens(teacher, target, on_objects(points))
             best = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1
             objects = (taught[torch.arange(count, device=best.device), best] > 0) & valid
             share = objects.sum((1, 2)) / valid.sum().clamp(min=1)
@@ -123,4 +109,4 @@ class PromptLosses(nn.Module):
             return None
         if as_boxes:
             return CanvasPrompts(boxes=boxes_of(objects))
-        return CanvasPrompts.on_objects(points)
+        return on_objects(points)

@@ -1,9 +1,9 @@
 """Checkpoints: where they are (catalogue, fetching), how they are laid out (layouts), reading and writing (reading,
 writing)."""
 
-from .catalogue import ALIASES, CATALOGUE, Entry, find_checkpoint
-from .layouts import Layout
+from .key_mapping import Layout
 from .reading import Checkpoint, load_weights, read_checkpoint
+from .registry import ALIASES, CATALOGUE, Entry, find_checkpoint
 from .writing import save_checkpoint
 
 __all__ = [

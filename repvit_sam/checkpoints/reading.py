@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..canvas import CANVAS_SIZE, check_canvas_size
 from ..errors import CheckpointError
-from .layouts import Layout, State, detect_layout, detect_variant, to_own
+from .key_mapping import Layout, State, detect_layout, detect_variant, to_own
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")  # what training scripts call the dict inside the dict
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from ..files import written_whole
-from .layouts import Layout, from_own, published_layout_of
+from .key_mapping import Layout, from_own, published_layout_of
 from .reading import Checkpoint
 
 FORMAT = "repvit-sam/1"

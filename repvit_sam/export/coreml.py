@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
+from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
 from ..errors import ExportError
-from ..image_encoder import EMBEDDING_CHANNELS
-from ..model import SamModel
-from .networks import CoreMLDecoder, PictureEncoder
+from ..modeling.sam import SamModel
+from .traceable import CoreMLDecoder, PictureEncoder
 
 PRECISIONS = ("fp16", "fp32", "palette8", "linear8")  # the last two: fp16 that keeps its weights in 8 bits
 PROMPT_SLOTS = 16  # points and box corners that one call takes

@@ -14,17 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..backends.onnx_session import open_session
 from ..embedding import encoder_fingerprint
-from ..engines.sessions import open_session
 from ..errors import ExportError
 from ..files import sha256_of
-from ..image_encoder import FAMILIES
-from ..model import SamModel, load
+from ..load import load
+from ..modeling.image_encoder import FAMILIES
+from ..modeling.sam import SamModel
 from ..photo import Photo
-from . import manifest
+from . import metadata as manifest
 from .coreml import LARGEST_CANVAS, PROMPT_SLOTS
 from .coreml import PRECISIONS as COREML_PRECISIONS
-from .networks import prepare
+from .traceable import prepare
 from .verify import Comparison, Reference, check
 
 ONNX_PRECISIONS = ("fp32", "fp16", "int8")
@@ -118,7 +119,7 @@ def export_onnx(
     """
     from .onnx import check as check_onnx
     from .onnx import write_decoder, write_encoder
-    from .precision import calibration_photos, to_fp16, to_int8
+    from .quantize import calibration_photos, to_fp16, to_int8
 
     if wish.precision not in ONNX_PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(ONNX_PRECISIONS)} for ONNX, got {wish.precision!r}")
@@ -291,7 +292,7 @@ def _describe_onnx(path: Path, facts: manifest.Facts) -> None:
 
 
 def _compare_package(reference: Reference, part: str, path: Path, canvas_size: int) -> Comparison:
-    from .package import CoreMLDecoder, CoreMLEncoder
+    from .coreml_runtime.model import CoreMLDecoder, CoreMLEncoder
 
     if part == "decoder":
         decoder = CoreMLDecoder(path, canvas_size)

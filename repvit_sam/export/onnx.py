@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
+from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
 from ..errors import ExportError
-from ..image_encoder import EMBEDDING_CHANNELS
-from ..model import SamModel
-from .networks import OnnxDecoder, PictureEncoder
+from ..modeling.sam import SamModel
+from .traceable import OnnxDecoder, PictureEncoder
 
 OPSET = 17  # has LayerNormalization; what segment_anything's export and onnxruntime-web know
 

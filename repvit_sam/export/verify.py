@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backends.pytorch import TorchBackend
 from ..canvas import CanvasFit, fit_photo, normalise_and_pad, resize_photo
-from ..decoder import decode_all
-from ..engines.pytorch import TorchEngine
 from ..errors import ExportError
+from ..example_photos import example_photo
 from ..masks import MASK_THRESHOLD, logits_to_photo
-from ..model import SamModel
+from ..modeling.decoder import decode_reference
+from ..modeling.sam import SamModel
 from ..photo import Photo, read_photo
+from ..prompts import CanvasPrompts
 
 Array = NDArray[Any]
 Encode = Callable[[Photo, Array], Array]  # content (uint8), canvas -> embedding
@@ -61,11 +61,11 @@ class Reference:
 
     def __init__(self, model: SamModel) -> None:
         self._model = model
-        photo = read_photo(_photograph())
+        photo = read_photo(example_photo("coffee"))
         self.fit: CanvasFit = fit_photo((photo.shape[0], photo.shape[1]), model.canvas_size)
         self.content = resize_photo(photo, self.fit)
         self.canvas = normalise_and_pad(self.content, model.canvas_size)
-        self._embedding: Array = TorchEngine(model).encode(self.canvas).cpu().numpy()
+        self._embedding: Array = TorchBackend(model).encode(self.canvas).cpu().numpy()
         prompts = [(*self._labelled(prompt), None) for prompt in _PROMPTS]
         box_logits, _ = self._decode(self._embedding, *prompts[0])
         self._prompts = [*prompts, (*self._labelled(_POINTS), box_logits[:, :1])]
@@ -96,14 +96,13 @@ class Reference:
         with torch.no_grad():
             corners = coords[labels >= 2]
             points, marks = coords[labels < 2], labels[labels < 2]
-            logits, ious = decode_all(
-                self._model,
-                torch.as_tensor(embedding, dtype=torch.float32),
+            prompts = CanvasPrompts(
                 torch.as_tensor(points[None], dtype=torch.float32) if len(points) else None,
                 torch.as_tensor(marks[None], dtype=torch.int) if len(points) else None,
                 torch.as_tensor(corners.reshape(1, 4), dtype=torch.float32) if len(corners) else None,
                 None if mask_input is None else torch.from_numpy(mask_input),
             )
+            logits, ious = decode_reference(self._model, torch.as_tensor(embedding, dtype=torch.float32), prompts)
             return logits.numpy(), ious.numpy()
 
     def _least_iou(self, logits: list[Array], expected: list[Array]) -> float:
@@ -134,12 +133,3 @@ def _chosen(logits: Array, ious: Array, labels: Array) -> Array:
 
 def _share(found: Array, own: Array) -> float:
     return float(np.abs(np.asarray(found, dtype=np.float64) - own).max() / np.abs(own).max())
-
-
-def _photograph() -> Path:
-    spec = find_spec("repvit_sam.app")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        path = Path(folder) / "photos" / "coffee.jpg"
-        if path.is_file():
-            return path
-    raise ExportError("the bundled photograph coffee.jpg is missing; install the package anew")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from repvit_sam.app.desk import Desk
+from repvit_sam.app.handlers import Desk
 from repvit_sam.app.page import EXAMPLES
 
 CHECKPOINT = "tinyvit_sam"

@@ -4,8 +4,8 @@ import typer
 from typer.testing import CliRunner
 
 import repvit_sam
+from repvit_sam.build import build_repvit_sam
 from repvit_sam.distill.grow import GrowthError, grow, main
-from repvit_sam.model import build_repvit_sam
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from pycocotools import mask as coco_mask
 
 import repvit_sam
 from repvit_sam.distill.batch_norm import frozen_batch_norms
-from repvit_sam.distill.batches import Batches, KeptCanvases
+from repvit_sam.distill.data.loader import Batches, KeptCanvases
+from repvit_sam.distill.data.sources import find_photos
 from repvit_sam.distill.recipe import EncoderStage, MasksStage, PromptsStage, Student
-from repvit_sam.distill.sources import find_photos
 from repvit_sam.distill.stages import build_stage
 from repvit_sam.distill.student import build_student, parameter_groups, set_trained
-from repvit_sam.distill.teachers import encode, load_teacher
+from repvit_sam.distill.teacher import encode, load_teacher
 
 CANVAS = 128
 

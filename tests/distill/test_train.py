@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 import repvit_sam
 from repvit_sam.distill import train as train_script
-from repvit_sam.distill.batches import Batch
-from repvit_sam.distill.cache import CacheError
+from repvit_sam.distill.data.embedding_cache import CacheError
+from repvit_sam.distill.data.loader import Batch
 from repvit_sam.distill.recipe import RecipeError
-from repvit_sam.distill.teachers import load_teacher
+from repvit_sam.distill.teacher import load_teacher
 
-from .test_sources import sa1b_tar  # noqa: F401 (a fixture)
+from .data.test_sources import sa1b_tar  # noqa: F401 (a fixture)
 
 ENCODER = {"kind": "encoder", "steps": 6, "batch": 4, "window": 64, "windows": 2, "warmup": 0.2, "learning_rate": 1e-3}
 
@@ -127,7 +127,7 @@ def test_a_leg_goes_on_from_half_precision_weights_alone(tmp_path, recipe_of):
 
 
 def test_training_from_a_cache_sees_the_same_targets_as_from_the_teacher(tmp_path, recipe_of, photos_folder):
-    from repvit_sam.distill import teacher as teacher_script
+    from repvit_sam.distill import cache_embeddings as teacher_script
 
     app = teacher_script.typer.Typer()
     app.command()(teacher_script.main)

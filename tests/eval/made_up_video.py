@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-PHOTOS = Path(__file__).parents[2] / "app" / "photos"
+PHOTOS = Path(__file__).parents[2] / "repvit_sam" / "example_photos"
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # DAVIS's first colours
 STEPS = 19  # from one end of the way to the other
 SEQUENCES = {

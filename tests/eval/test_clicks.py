@@ -7,10 +7,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from repvit_sam.eval import clicks
-from repvit_sam.eval.baselines import BASELINES
-from repvit_sam.eval.click_protocols import find_protocol
-from repvit_sam.eval.coco import CocoFolder
-from repvit_sam.eval.subject import Subject
+from repvit_sam.eval.baselines.box_masks import BASELINES
+from repvit_sam.eval.datasets.coco import CocoFolder
+from repvit_sam.eval.prompting.click_protocols import find_protocol
+from repvit_sam.eval.runner.evaluated_model import Subject
 
 from .discs import disc_folder, edit_annotations
 

@@ -7,9 +7,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from repvit_sam.eval import edge_benchmark
-from repvit_sam.eval.bsds import annotated_photos
+from repvit_sam.eval.datasets.bsds import annotated_photos
 from repvit_sam.eval.edge_benchmark import EdgeJob, benchmark, count_edges, count_human
-from repvit_sam.eval.edge_scores import EdgeCounts
+from repvit_sam.eval.metrics.edges import EdgeCounts
 from tests.eval.test_bsds import save_truth
 
 HW = (60, 80)  # diagonal 100: 0.0075 would be 0.75 pixels, 0.03 is 3

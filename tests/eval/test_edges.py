@@ -7,8 +7,8 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 
 from repvit_sam.eval import edges
-from repvit_sam.eval.bsds import AnnotatedPhoto
-from repvit_sam.eval.edge_maps import read_edge_map
+from repvit_sam.eval.datasets.bsds import AnnotatedPhoto
+from repvit_sam.eval.datasets.edge_maps import read_edge_map
 from repvit_sam.eval.edges import boundary_slope, choose, distinct, mask_edges, outer_boundary, write_edges
 
 from .discs import disc

@@ -10,10 +10,10 @@ from pycocotools import mask as coco_mask
 from typer.testing import CliRunner
 
 from repvit_sam.eval import instances
-from repvit_sam.eval.annotations import read_annotations
+from repvit_sam.eval.datasets.annotations import read_annotations
 from repvit_sam.eval.instances import InstancesJob, answers_beside_truth, figures_of, read_prompts
-from repvit_sam.eval.protocols import find_protocol
-from repvit_sam.eval.running import run
+from repvit_sam.eval.prompting.box_protocols import find_protocol
+from repvit_sam.eval.runner.run import run
 
 from .discs import disc, disc_folder, edit_annotations
 

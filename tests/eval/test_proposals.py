@@ -8,9 +8,9 @@ from pycocotools import mask as coco_mask
 from typer.testing import CliRunner
 
 from repvit_sam.eval import proposals
-from repvit_sam.eval.annotations import Annotations
-from repvit_sam.eval.average_precision import average_recall
-from repvit_sam.eval.box_recall import average_box_recall
+from repvit_sam.eval.datasets.annotations import Annotations
+from repvit_sam.eval.metrics.average_precision import average_recall
+from repvit_sam.eval.metrics.box_recall import average_box_recall
 
 from .rectangles import PHOTO_HW, annotated, coco_file, found
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import repvit_sam
 from repvit_sam.eval import saliency
-from repvit_sam.eval.everything import Everything
+from repvit_sam.eval.prompting.everything import Everything
 
 
 def run(*words):

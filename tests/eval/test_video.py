@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from repvit_sam.eval import video
-from repvit_sam.eval.davis import read_davis, read_labels
-from repvit_sam.eval.propagation import Propagation
-from repvit_sam.masks import decode_rle
+from repvit_sam.eval.datasets.davis import read_davis, read_labels
+from repvit_sam.eval.prompting.propagation import Propagation
+from repvit_sam.rle import decode_rle
 
 from .made_up_video import write_davis
 

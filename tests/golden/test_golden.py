@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from repvit_sam.build import build_repvit_sam
 from repvit_sam.canvas import fit_photo, normalise_and_pad, photo_to_canvas, resize_photo
 from repvit_sam.checkpoints import read_checkpoint
-from repvit_sam.model import build_repvit_sam
 from repvit_sam.photo import read_photo
 from repvit_sam.predictor import SamPredictor
 

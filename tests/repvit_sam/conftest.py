@@ -4,7 +4,7 @@ import pytest
 
 import repvit_sam
 from repvit_sam.export import Wish, export_coreml, export_onnx
-from repvit_sam.export.networks import prepare
+from repvit_sam.export.traceable import prepare
 
 CANVAS = 256
 

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from repvit_sam.build import build_repvit_sam
 from repvit_sam.checkpoints import CATALOGUE, find_checkpoint, read_checkpoint
 from repvit_sam.cli import app
-from repvit_sam.masks import decode_rle
-from repvit_sam.model import build_repvit_sam
+from repvit_sam.rle import decode_rle
 
 from ..conftest import PHOTOS
 

@@ -6,7 +6,7 @@ from segment_anything.utils.amg import build_point_grid, generate_crop_boxes
 
 import repvit_sam
 from repvit_sam.mask_generator import crop_boxes, point_grid
-from repvit_sam.masks import decode_rle
+from repvit_sam.rle import decode_rle
 
 LOOSE = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.7}
 

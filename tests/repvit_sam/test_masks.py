@@ -10,17 +10,8 @@ from segment_anything.utils.amg import (
 
 from repvit_sam import masks
 from repvit_sam.canvas import fit_photo
-from repvit_sam.masks import (
-    best_mask,
-    decode_rle,
-    encode_rle,
-    logits_in_parts,
-    logits_to_photo,
-    mask_box_xyxy,
-    run_lengths,
-    stability_score,
-    uncompressed_rle,
-)
+from repvit_sam.masks import best_mask, logits_in_parts, logits_to_photo, mask_box_xyxy, stability_score
+from repvit_sam.rle import decode_rle, encode_rle, run_lengths, uncompressed_rle
 
 MASKS = {
     "empty": np.zeros((4, 5), bool),

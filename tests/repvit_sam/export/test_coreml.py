@@ -8,16 +8,17 @@ import pytest
 import torch
 
 import repvit_sam
+from repvit_sam.backends.onnx_runtime import labelled_points
 from repvit_sam.canvas import fit_photo, normalise_and_pad, resize_photo
-from repvit_sam.decoder import decode_all
-from repvit_sam.engines.onnx_runtime import labelled_points
 from repvit_sam.errors import PromptError
 from repvit_sam.export.coreml import _compress, _palette, convert_decoder, convert_encoder, coremltools
-from repvit_sam.export.mil import MilProgram
-from repvit_sam.export.networks import prepare
-from repvit_sam.export.package import CoreMLDecoder, CoreMLEncoder, fill_slots
-from repvit_sam.image_encoder import FAMILIES
+from repvit_sam.export.coreml_runtime.mil_interpreter import MilProgram
+from repvit_sam.export.coreml_runtime.model import CoreMLDecoder, CoreMLEncoder, fill_slots
+from repvit_sam.export.traceable import prepare
 from repvit_sam.masks import logits_to_photo
+from repvit_sam.modeling.decoder import decode_reference
+from repvit_sam.modeling.image_encoder import FAMILIES
+from repvit_sam.prompts import CanvasPrompts
 
 from ...conftest import PHOTOS
 from ..conftest import CANVAS
@@ -105,13 +106,15 @@ def test_fp32_packages_equal_pytorch(small, prepared, small_photo, coffee, tmp_p
         coords = random.uniform(0, CANVAS, (1, count, 2)).astype(np.float32)
         labels = random.integers(0, 2, (1, count))
         box = torch.tensor([[30.0, 20, 180, 150]]) if has_box else None
-        expected, ious = decode_all(
+        expected, ious = decode_reference(
             small,
             small_photo.features,
-            torch.from_numpy(coords) if count else None,
-            torch.from_numpy(labels) if count else None,
-            box,
-            torch.from_numpy(mask) if has_mask else None,
+            CanvasPrompts(
+                torch.from_numpy(coords) if count else None,
+                torch.from_numpy(labels) if count else None,
+                box,
+                torch.from_numpy(mask) if has_mask else None,
+            ),
         )
         corners = [] if box is None else box.reshape(2, 2).tolist()
         points = [*coords[0].tolist(), *corners]
@@ -202,7 +205,7 @@ def test_wrong_shapes_are_refused_before_the_runtime(coreml_folder):
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="there Core ML itself is asked")
 def test_an_unknown_operation_is_named(coreml_folder, tmp_path, monkeypatch):
-    from repvit_sam.export import mil
+    from repvit_sam.export.coreml_runtime import mil_interpreter as mil
 
     shutil.copytree(coreml_folder / "decoder.mlpackage", tmp_path / "decoder.mlpackage")
     monkeypatch.delitem(mil._OPERATIONS, "softmax")

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 import repvit_sam
+from repvit_sam.backends.onnx_session import open_session
 from repvit_sam.canvas import photo_to_canvas, resize_photo
-from repvit_sam.engines.sessions import open_session
 from repvit_sam.errors import ExportError
-from repvit_sam.export.networks import prepare
 from repvit_sam.export.onnx import check, write_decoder, write_encoder
-from repvit_sam.export.precision import calibration_photos, to_fp16, to_int8
-from repvit_sam.image_encoder import FAMILIES
+from repvit_sam.export.quantize import calibration_photos, to_fp16, to_int8
+from repvit_sam.export.traceable import prepare
+from repvit_sam.modeling.image_encoder import FAMILIES
 
 from ...conftest import PHOTOS
 from ..conftest import CANVAS, CUP

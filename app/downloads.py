@@ -1,0 +1,151 @@
+"""Layers -> files to take away: cut-out, mask, overlay, COCO JSON, SVG outlines. Nothing touches the disk."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from repvit_sam.masks import Mask, coco_box
+from repvit_sam.photo import Photo
+from repvit_sam.rle import decode_rle, encode_rle, run_lengths
+from repvit_sam.visualize import crop_to, cut_out, mask_picture, overlay
+
+from .schemas import Layer, MessageError, Rle
+
+_OUTLINE_TOLERANCE = 0.5  # pixels by which an outline may miss its mask's edge
+
+
+@dataclass(frozen=True)
+class File:
+    name: str
+    mime: str
+    data: bytes
+
+
+def take(photo: Photo, name: str, kind: str, layers: Sequence[Layer], full_size: bool, feather: float) -> File:
+    """One file of the kinds that ``messages.Take`` lists.
+
+    Raises:
+        MessageError: a layer's mask is damaged or of another photo's size.
+    """
+    photo_hw = (photo.shape[0], photo.shape[1])
+    masks = Masks(layers, photo_hw)
+    stem = Path(name).stem or "photo"
+    if kind == "coco":
+        text = json.dumps(coco(name, photo_hw, masks, [layer.name for layer in layers]), indent=1)
+        return File(f"{stem}_coco.json", "application/json", text.encode())
+    if kind == "svg":
+        return File(f"{stem}_outlines.svg", "image/svg+xml", svg(photo_hw, masks, layers).encode())
+    if kind == "overlay":
+        colours = [_rgb(layer.colour) for layer in layers]
+        return File(f"{stem}_overlay.png", "image/png", _png(overlay(photo, masks, colours=colours, in_order=True)))
+    together = np.zeros(photo_hw, dtype=bool)
+    for mask in masks:
+        together |= mask
+    if kind == "mask":
+        return File(f"{stem}_mask.png", "image/png", _png(mask_picture(together)))
+    picture = cut_out(photo, together, feather)
+    return File(f"{stem}_cutout.png", "image/png", _png(picture if full_size else crop_to(picture, together, feather)))
+
+
+class Masks(Sequence[Mask]):
+    """The layers' masks, decoded one at a time: four hundred of a large photo would fill the memory."""
+
+    def __init__(self, layers: Sequence[Layer], photo_hw: tuple[int, int]) -> None:
+        self._layers, self.photo_hw = layers, photo_hw
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return checked_mask(self._layers[index].rle, self.photo_hw)
+
+
+def checked_mask(rle: Rle, photo_hw: tuple[int, int]) -> Mask:
+    """A visitor's RLE -> (H, W) bool. pycocotools leaves memory unset where runs end early, so they are added up first.
+
+    Raises:
+        MessageError: it is not a mask of this photo.
+    """
+    try:
+        fits = (
+            tuple(rle.size) == photo_hw
+            and sum(run_lengths(rle.counts, photo_hw[0] * photo_hw[1])) == photo_hw[0] * photo_hw[1]
+        )
+    except ValueError:
+        fits = False
+    if not fits:
+        raise MessageError(f"a mask must be RLE of {photo_hw[0]} x {photo_hw[1]} pixels (height x width)")
+    return decode_rle({"size": list(rle.size), "counts": rle.counts})
+
+
+def coco(name: str, photo_hw: tuple[int, int], masks: Iterable[Mask], names: Sequence[str]) -> dict[str, Any]:
+    """COCO's detection format: one image, a category for each name, RLE segmentations."""
+    height, width = photo_hw
+    categories = {label: number for number, label in enumerate(dict.fromkeys(names), 1)}
+    return {
+        "info": {"description": "made with RepViT-SAM"},
+        "images": [{"id": 1, "file_name": name, "height": height, "width": width}],
+        "categories": [{"id": number, "name": label} for label, number in categories.items()],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": 1,
+                "category_id": categories[label],
+                "segmentation": encode_rle(mask),
+                "area": int(np.count_nonzero(mask)),
+                "bbox": coco_box(mask),
+                "iscrowd": 0,
+            }
+            for number, (mask, label) in enumerate(zip(masks, names, strict=True), 1)
+        ],
+    }
+
+
+def svg(photo_hw: tuple[int, int], masks: Iterable[Mask], layers: Sequence[Layer]) -> str:
+    """One path a layer, holes cut out by the even-odd rule, in photo pixels."""
+    height, width = photo_hw
+    paths = [
+        f"  <path id={quoteattr(f'layer-{number}')} data-name={quoteattr(layer.name)} fill={quoteattr(layer.colour)} "
+        f'fill-opacity="0.5" stroke={quoteattr(layer.colour)} fill-rule="evenodd" d="{outlines(mask)}"/>'
+        for number, (mask, layer) in enumerate(zip(masks, layers, strict=True), 1)
+    ]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+    return "\n".join([head, *paths, "</svg>", ""])
+
+
+def outlines(mask: Mask) -> str:
+    """The path data of a mask's edges.
+
+    OpenCV's contours run through pixel centres; on a mask of twice the size they lie a quarter of a pixel from the true
+    edge, not half.
+    """
+    twice = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(twice, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    parts = []
+    for contour in contours:
+        simple = cv2.approxPolyDP(contour, 2 * _OUTLINE_TOLERANCE, closed=True)
+        corners = (simple if len(simple) > 2 else contour)[:, 0]  # a line of one pixel would lose its area
+        places = (corners + 0.5) / 2
+        parts.append("M" + "L".join(f"{x:g},{y:g}" for x, y in places.tolist()) + "Z")
+    return "".join(parts)
+
+
+def _png(picture: Any) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "png", compress_level=4)
+    return stream.getvalue()
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue

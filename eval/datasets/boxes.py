@@ -1,0 +1,124 @@
+"""Boxes to prompt with: a detector's, from a COCO results list, or the ground truth's own."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .annotations import Annotations
+
+GROUND_TRUTH = "ground-truth"
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The boxes of one image, by falling score.
+
+    Attributes:
+        boxes_xyxy: (B, 4) photo pixels, continuous.
+        scores: (B,) the detector's; 1 for ground truth.
+        category_ids: (B,).
+        annotation_ids: (B,) the annotation that each comes from; None for a detector's.
+    """
+
+    boxes_xyxy: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    category_ids: NDArray[np.int64]
+    annotation_ids: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes_xyxy)
+
+
+def ground_truth_boxes(annotations: Annotations) -> dict[int, Boxes]:
+    """``bbox`` of every annotation that is no crowd and has a size, for each image that has any.
+
+    Raises:
+        ValueError: an annotation without one.
+    """
+    found = {}
+    for image_id in annotations.image_ids:
+        annotated = annotations.by_image.get(image_id, [])
+        without = [row for row in annotated if not row.get("bbox")]
+        if without:
+            raise ValueError(f"annotation {without[0].get('id')} of {annotations.path} has no bbox")
+        rows = [row for row in annotated if row["bbox"][2] > 0 and row["bbox"][3] > 0]
+        if rows:
+            found[image_id] = Boxes(
+                _xyxy([row["bbox"] for row in rows]),
+                np.ones(len(rows)),
+                np.array([row["category_id"] for row in rows]),
+                np.array([row["id"] for row in rows]),
+            )
+    return found
+
+
+def read_boxes(path: Path, annotations: Annotations, most: int) -> dict[int, Boxes]:
+    """A COCO results list (``[{"image_id", "category_id", "bbox": xywh, "score"}, ...]``) -> boxes of each image.
+
+    detectron2, mmdetection, EfficientViT-SAM and TinySAM write their ViTDet boxes so. Each image keeps the ``most`` of
+    highest score; boxes without a size are dropped, as no mask can come of them.
+
+    Raises:
+        ValueError: not such a file, or of another data set than the annotations.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; --boxes takes a COCO results list, or the word {GROUND_TRUTH}")
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        by_image: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in rows:
+            x, y, width, height = (float(number) for number in row["bbox"])
+            score, _ = float(row["score"]), row["category_id"]
+            if not np.isfinite((x, y, width, height, score)).all():
+                raise ValueError(f"a box or a score of image {row['image_id']} is not finite")
+            if width > 0 and height > 0:
+                by_image[row["image_id"]].append(row)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is no COCO results list: expected [{{image_id, category_id, bbox, score}}, ...] "
+            f"({type(error).__name__}: {error})"
+        ) from None
+    _check_same_data_set(path, by_image, annotations)
+    return {image_id: _highest(by_image[image_id], most) for image_id in annotations.image_ids if image_id in by_image}
+
+
+def _check_same_data_set(
+    path: Path, by_image: Mapping[int, Sequence[Mapping[str, Any]]], annotations: Annotations
+) -> None:
+    name = annotations.path.name
+    strange = sorted((image_id for image_id in by_image if image_id not in annotations.images), key=str)
+    if strange:
+        raise ValueError(
+            f"{path} belongs to another data set: {len(strange)} of its {len(by_image)} images are not in {name}, "
+            f"the first {strange[0]}"
+        )
+    known = {category["id"] for category in annotations.content["categories"]}
+    for image_id, rows in by_image.items():
+        for row in rows:
+            if row["category_id"] not in known:
+                raise ValueError(
+                    f"{path} belongs to another data set: it has category {row['category_id']} in image {image_id}, "
+                    f"{name} has no such category"
+                )
+
+
+def _highest(rows: Sequence[Mapping[str, Any]], most: int) -> Boxes:
+    scores = np.array([float(row["score"]) for row in rows])
+    order = np.argsort(-scores, kind="stable")[:most]
+    return Boxes(
+        _xyxy([rows[i]["bbox"] for i in order]), scores[order], np.array([rows[i]["category_id"] for i in order])
+    )
+
+
+def _xyxy(boxes_xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    boxes = np.array(boxes_xywh, dtype=np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes

@@ -1,0 +1,148 @@
+"""Do exported ONNX files give PyTorch's masks? Asked of photographs, with boxes from ground truth.
+
+    python eval/parity.py --data DIR --checkpoint small --export onnx_fp32 --export onnx_int8 --limit 50
+
+For each export: IoU between its masks and PyTorch's (mean, least, and the share below 0.99), and the box mIoU of both.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import repvit_sam
+from repvit_sam.backends.onnx_runtime import OnnxBackend
+from repvit_sam.console import errors_as_sentences, progress_bar
+from repvit_sam.embedding import encoder_fingerprint
+from repvit_sam.eval.datasets.coco import CocoFolder
+from repvit_sam.eval.metrics.iou import iou
+from repvit_sam.eval.prompting.ground_truth import box_of
+from repvit_sam.files import written_whole
+from repvit_sam.load import load
+from repvit_sam.modeling.sam import SamModel
+from repvit_sam.rle import Rle, decode_rle, encode_rle
+
+_REFERENCE = "PyTorch"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine over all instances.
+
+    Attributes:
+        agreement: IoU with PyTorch's masks: mean; least; share of masks below 0.99.
+        box_miou: mean IoU with the annotations.
+        seconds: to encode one photo, median.
+    """
+
+    engine: str
+    agreement: float
+    least: float
+    below: float
+    box_miou: float
+    seconds: float
+
+
+def compare(folder: CocoFolder, engines: dict[str, Callable[[], SamModel | OnnxBackend]]) -> list[Row]:
+    """Every engine on every photo, one engine after the other; the first is what the others are compared with."""
+    rows: list[Row] = []
+    reference: list[Rle] = []
+    with progress_bar() as bar:
+        for name, load in engines.items():
+            predictor = repvit_sam.SamPredictor(load())
+            found: list[Rle] = []
+            agreement, truth, seconds = [], [], []
+            for index in bar.track(range(len(folder)), description=name):
+                labelled = folder[index]
+                if not labelled.instances:
+                    continue
+                boxes = np.array([box_of(instance.mask) for instance in labelled.instances])
+                started = time.perf_counter()
+                predictor.set_image(labelled.photo)
+                seconds.append(time.perf_counter() - started)
+                masks = predictor.predict(box=boxes, multimask_output=False, batched=True)[0][:, 0]
+                for instance, mask in zip(labelled.instances, masks, strict=True):
+                    if rows:
+                        agreement.append(iou(decode_rle(reference[len(found)]), mask))
+                    found.append(encode_rle(mask))
+                    truth.append(iou(instance.mask, mask))
+            if not truth:
+                raise ValueError("no instance of that size in these photos")
+            reference = reference or found
+            ious = np.array(agreement or [1.0])
+            below = float(np.mean(ious < 0.99))
+            means = (float(ious.mean()), float(ious.min()), below, float(np.mean(truth)), float(np.median(seconds)))
+            rows.append(Row(name, *means))
+    return rows
+
+
+def named(exports: Sequence[Path]) -> dict[str, Path]:
+    """Each folder by its name, by its whole path where two have the same.
+
+    Raises:
+        ValueError: a folder is given twice.
+    """
+    whole = [path.resolve() for path in exports]
+    if len(set(whole)) < len(whole):
+        raise ValueError("--export names a folder twice")
+    names = [_REFERENCE, *(path.name for path in whole)]
+    return {path.name if names.count(path.name) == 1 else str(path): path for path in whole}
+
+
+def check_same_network(export: Path, reference: SamModel, checkpoint: str) -> None:
+    """The export is of this checkpoint, for this canvas.
+
+    Raises:
+        ValueError: it is not.
+    """
+    model = OnnxBackend(export)
+    if model.canvas_size != reference.canvas_size:
+        raise ValueError(
+            f"{export} was exported for a canvas of {model.canvas_size}: give --canvas {model.canvas_size}"
+        )
+    if model.fingerprint() != encoder_fingerprint(reference.image_encoder):
+        raise ValueError(f"{export} is no export of {checkpoint}: give its --checkpoint")
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="COCO-format folder: images/ and annotations.json")],
+    export: Annotated[list[Path], typer.Option(help="a folder of repvit-sam export onnx; repeat")],
+    checkpoint: Annotated[str, typer.Option(help="what was exported")] = "default",
+    canvas: Annotated[int | None, typer.Option(help="the canvas it was exported for")] = None,
+    min_area: Annotated[float, typer.Option(help="leave out instances smaller than this, in pixels")] = 1024,
+    limit: Annotated[int | None, typer.Option(help="only the first N photos")] = 50,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures here")] = None,
+) -> None:
+    """Agreement of exports with PyTorch, and what they cost in box mIoU."""
+    with errors_as_sentences():
+        folder = CocoFolder(data, min_area=min_area, limit=limit)
+        reference = load(checkpoint, "cpu", canvas=canvas)
+        engines: dict[str, Callable[[], SamModel | OnnxBackend]] = {_REFERENCE: lambda: reference}
+        for name, path in named(export).items():
+            check_same_network(path, reference, checkpoint)
+            engines[name] = partial(OnnxBackend, path)
+        rows = compare(folder, engines)
+        view = Table(title=f"{checkpoint} on {data.name}: {len(folder)} photos, boxes")
+        for column in ("engine", "IoU with PyTorch", "least", "below 0.99", "box mIoU", "s to encode"):
+            view.add_column(column)
+        for row in rows:
+            numbers = (f"{row.agreement:.4f}", f"{row.least:.4f}", f"{row.below:.1%}", f"{row.box_miou:.4f}")
+            view.add_row(row.engine, *numbers, f"{row.seconds:.2f}")
+        Console().print(view)
+        if json_file:
+            with written_whole(json_file) as beside:
+                beside.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

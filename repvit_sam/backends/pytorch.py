@@ -1,0 +1,62 @@
+"""PyTorch as a backend: a ``Sam`` on its device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+from torch import Tensor
+
+from ..embedding import encoder_fingerprint
+from ..modeling.decoder import decode
+from ..prompts import CanvasPrompts
+
+
+class TorchBackend:
+    """A model of this package, or a ``Sam`` of segment_anything, behind the protocol.
+
+    Attributes:
+        torch_model: the model.
+    """
+
+    def __init__(self, model: Sam) -> None:
+        self.torch_model = model
+
+    @property
+    def canvas_size(self) -> int:
+        return self.torch_model.image_encoder.img_size
+
+    @property
+    def device(self) -> torch.device:
+        return self.torch_model.device
+
+    @torch.no_grad()
+    def encode(self, canvas: NDArray[np.float32]) -> Tensor:
+        """See ``Backend``."""
+        embedding: Tensor = self.torch_model.image_encoder(torch.from_numpy(canvas).to(self.device))
+        return embedding.contiguous()
+
+    @torch.no_grad()
+    def decode(self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice) -> tuple[Tensor, Tensor]:
+        """See ``Backend``."""
+        tensors = CanvasPrompts(
+            self._tensor(prompts.point_coords),
+            self._tensor(prompts.point_labels, torch.int),
+            self._tensor(prompts.boxes),
+            self._tensor(prompts.mask_input),
+        )
+        return decode(self.torch_model, image_embedding, tensors, masks)
+
+    def fingerprint(self) -> str:
+        """See ``Backend``."""
+        return encoder_fingerprint(self.torch_model.image_encoder)
+
+    def adopt(self, image_embedding: NDArray[np.float32]) -> Tensor:
+        """See ``Backend``."""
+        return torch.from_numpy(image_embedding).to(self.device)
+
+    def _tensor(self, array: Any, dtype: torch.dtype = torch.float) -> Tensor | None:
+        return None if array is None else torch.as_tensor(array, dtype=dtype, device=self.device)

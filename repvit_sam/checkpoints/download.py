@@ -1,0 +1,89 @@
+"""Download a published checkpoint: resumed, verified, written beside and renamed.
+
+Own code, on the standard library: pooch verifies and renames but starts anew after a broken connection, and
+huggingface_hub resumes only what lies on its own hub; here a 2.6 GB file comes from a plain web server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import CheckpointError, FetchError
+from ..files import sha256_of
+from .reading import read_checkpoint
+from .registry import Entry
+
+Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
+_BLOCK = 1 << 18
+_TIMEOUT = 30  # seconds without a byte
+
+
+def fetch(entry: Entry, progress: Progress | None = None) -> Path:
+    """Bring a catalogue entry to this machine; at once if it is here already.
+
+    A broken download leaves ``NAME.part``, from which the next call goes on.
+
+    Raises:
+        FetchError: no connection, the server refuses, the disk is full, or the file is not what was published.
+    """
+    if entry.here:
+        return entry.path
+    part = entry.path.with_name(entry.path.name + ".part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        _download(entry, part, progress or (lambda done, total: None))
+    except urllib.error.HTTPError as error:
+        raise FetchError(f"{entry.url}: the server answers {error.code} {error.reason}") from None
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise FetchError(
+            f"{entry.url} cannot be reached ({reason}); connect to the internet and repeat the command (it goes on "
+            f"where it stopped), or download the file elsewhere and put it at {entry.path}"
+        ) from None
+    except OSError as error:
+        raise FetchError(f"{part} cannot be written: {error.strerror or error}") from None
+    _verify(entry, part)
+    os.replace(part, entry.path)
+    return entry.path
+
+
+def _download(entry: Entry, part: Path, progress: Progress) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(entry.url, headers={"User-Agent": "repvit-sam"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # nothing is left after these bytes: complete, to be verified
+            raise
+        return
+    with response:
+        if response.status != 206:  # the server does not resume: from the start
+            have = 0
+        length = int(response.headers.get("Content-Length") or 0)
+        total = have + length if length else 0
+        with part.open("ab" if have else "wb") as stream:
+            while block := response.read(_BLOCK):
+                stream.write(block)
+                have += len(block)
+                progress(have, total)
+    if total and have < total:
+        raise ConnectionError(f"the connection broke after {have:,} of {total:,} bytes")
+
+
+def _verify(entry: Entry, part: Path) -> None:
+    """By the published hash; where nobody published one, by what is inside (a proxy's page, or two halves glued)."""
+    try:
+        if entry.sha256 and (found := sha256_of(part)) != entry.sha256:
+            raise FetchError(f"{entry.url} gave a file with sha256 {found}, published is {entry.sha256}")
+        if not entry.sha256 and (variant := read_checkpoint(part).variant) != entry.variant:
+            raise FetchError(f"{entry.url} gave a checkpoint of {variant}, expected {entry.variant}")
+    except (FetchError, CheckpointError) as error:
+        part.unlink()
+        raise FetchError(f"{error}; it was thrown away, try again") from None

@@ -1,0 +1,24 @@
+"""Which device computes."""
+
+from __future__ import annotations
+
+import torch
+
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """ "auto" -> CUDA, then MPS, then CPU; anything else must be there."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        if chosen.type not in _DEVICES:
+            raise RuntimeError(f"only {', '.join(_DEVICES)} compute")
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {str(device)!r} is not available here ({reason}); try 'auto' or 'cpu'") from None
+    return chosen

@@ -1,0 +1,127 @@
+"""Canvas -> image embedding: (B, 3, S, S) -> (B, 256, S/16, S/16).
+
+Two families, both built from timm's networks and closed with SAM's neck:
+
+* RepViT (Wang et al., "RepViT: Revisiting Mobile CNN From ViT Perspective", arXiv 2307.09283), as RepViT-SAM uses it
+  (arXiv 2312.05760): the last downsampling keeps stride 1, so that the grid is 1/16 of the canvas as ViT-H's is.
+* TinyViT-5M as in MobileSAM (Zhang et al., arXiv 2306.14289), with the same change.
+
+SAM's own ViTs come from segment_anything (see model.py). Parameter names are timm's below ``body`` and SAM's below
+``neck``; checkpoints/layouts.py maps them to the published files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from segment_anything.modeling.common import LayerNorm2d
+from timm.models import repvit, tiny_vit
+from torch import Tensor, nn
+
+from ..canvas import CANVAS_SIZE, EMBEDDING_CHANNELS, check_canvas_size
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a timm network becomes a SAM image encoder."""
+
+    build: Callable[..., nn.Module]
+    last_stride_conv: str  # the convolution that downsamples into the last stage; its stride becomes 1
+
+
+_REPVIT_CONV = "stages.3.downsample.spatial_downsample.c"
+FAMILIES: dict[str, Family] = {
+    "repvit_m0_9": Family(repvit.repvit_m0_9, _REPVIT_CONV),
+    "repvit_m1_0": Family(repvit.repvit_m1_0, _REPVIT_CONV),
+    "repvit_m1_1": Family(repvit.repvit_m1_1, _REPVIT_CONV),
+    "repvit_m1_5": Family(repvit.repvit_m1_5, _REPVIT_CONV),
+    "repvit_m2_3": Family(repvit.repvit_m2_3, _REPVIT_CONV),
+    "vit_t": Family(tiny_vit.tiny_vit_5m_224, "stages.3.downsample.conv2.conv"),
+}
+
+
+class ImageEncoder(nn.Module):
+    """A timm network, then SAM's neck.
+
+    Args:
+        variant: a key of ``FAMILIES``.
+        canvas_size: side of the canvas in pixels, a multiple of 64 up to 4096. Only the bookkeeping depends on it,
+            the weights do not.
+        last_stage_stride: 1 gives SAM's grid of canvas / 16; 2 is the classifier's network, for comparison.
+        pretrained: start from timm's ImageNet weights (fetched by timm from its hub).
+
+    Raises:
+        ValueError: an unknown variant or canvas.
+        ConnectionError: ``pretrained`` was asked for and the weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        variant: str,
+        canvas_size: int = CANVAS_SIZE,
+        last_stage_stride: int = 1,
+        pretrained: bool = False,
+    ) -> None:
+        super().__init__()
+        if variant not in FAMILIES:
+            raise ValueError(f"unknown image encoder {variant!r}; known: {', '.join(FAMILIES)}")
+        check_canvas_size(canvas_size)
+        self.fingerprint_before_fusing: str | None = None  # see embedding.py
+        self.img_size = canvas_size  # the name that segment_anything's predictor and Sam read
+        body: Any = _build_body(variant, pretrained)
+        self.body = body
+        stride_conv = self.body.get_submodule(FAMILIES[variant].last_stride_conv)
+        assert isinstance(stride_conv, nn.Conv2d)
+        stride_conv.stride = (last_stage_stride, last_stage_stride)
+        self.neck = build_neck(body.num_features)
+
+    def forward(self, canvas: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B, 256, S/16, S/16)"""
+        body: Any = self.body  # a timm network
+        features: Tensor = body.forward_features(canvas)
+        return self.neck(features)
+
+
+def build_neck(channels: int) -> nn.Sequential:
+    """SAM's neck: 1x1 and 3x3 convolution without bias, a LayerNorm2d (eps 1e-6) after each."""
+    return nn.Sequential(
+        nn.Conv2d(channels, EMBEDDING_CHANNELS, kernel_size=1, bias=False),
+        LayerNorm2d(EMBEDDING_CHANNELS),
+        nn.Conv2d(EMBEDDING_CHANNELS, EMBEDDING_CHANNELS, kernel_size=3, padding=1, bias=False),
+        LayerNorm2d(EMBEDDING_CHANNELS),
+    )
+
+
+def fuse_batch_norms(encoder: ImageEncoder) -> None:
+    """Fold every batch norm and every RepVGG branch into one convolution, in place, for inference.
+
+    The function computed stays the same (to 1e-4 on embeddings of standard deviation 1); a fused network cannot be
+    trained further. Each timm block knows how to fold itself (``fuse()``).
+    """
+    _fuse_children(encoder.body)
+
+
+def _fuse_children(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        fuse: Any = getattr(child, "fuse", None)
+        if fuse:
+            setattr(module, name, fuse())
+        else:
+            _fuse_children(child)
+
+
+def _build_body(variant: str, pretrained: bool) -> nn.Module:
+    family = FAMILIES[variant]
+    try:
+        body = family.build(pretrained=pretrained, num_classes=0)
+    except Exception as error:
+        if not pretrained:
+            raise
+        raise ConnectionError(
+            f"the ImageNet weights of {variant} cannot be fetched by timm ({type(error).__name__}: {error}); "
+            "connect to the internet once, or build with pretrained=False and load a checkpoint"
+        ) from error
+    body.head = nn.Identity()  # TinyViT's keeps a norm even without classes
+    return body

@@ -1,0 +1,130 @@
+"""The network: an image encoder with SAM's prompt encoder and mask decoder, with fresh weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from segment_anything import build_sam_vit_b, build_sam_vit_h, build_sam_vit_l
+from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from torch import nn
+
+from ..canvas import CANVAS_SIZE, EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PIXEL_MEAN, PIXEL_STD, check_canvas_size
+from ..checkpoints import Checkpoint, Layout, save_checkpoint
+from ..embedding import encoder_fingerprint
+from ..errors import CheckpointError
+from .image_encoder import FAMILIES, ImageEncoder, fuse_batch_norms
+
+# SAM's own encoders are taken from segment_anything as they are: fixed 1024 canvas, nothing to fuse.
+SAM_VITS: dict[str, Callable[..., Sam]] = {
+    "vit_b": build_sam_vit_b,
+    "vit_l": build_sam_vit_l,
+    "vit_h": build_sam_vit_h,
+}
+VARIANTS = (*FAMILIES, *SAM_VITS)
+
+
+class SamModel(Sam):  # type: ignore[misc]
+    """A segment_anything ``Sam`` (same parts, same ``forward``) that knows its variant and can be fused.
+
+    Attributes:
+        variant: one of ``VARIANTS``.
+        canvas_size: side of the square input in pixels.
+        fused: whether ``fuse`` was called.
+        checkpoint: what the weights were read from, or None for fresh ones.
+    """
+
+    def __init__(
+        self, variant: str, image_encoder: nn.Module, prompt_encoder: nn.Module, mask_decoder: nn.Module
+    ) -> None:
+        super().__init__(image_encoder, prompt_encoder, mask_decoder, list(PIXEL_MEAN), list(PIXEL_STD))
+        self.variant = variant
+        self.fused = False
+        self.checkpoint: Checkpoint | None = None
+
+    @property
+    def canvas_size(self) -> int:
+        return self.image_encoder.img_size
+
+    def fuse(self) -> SamModel:
+        """Fold the encoder's batch norms and branches, in place: the same masks, faster; for inference only."""
+        if not self.fused and isinstance(self.image_encoder, ImageEncoder):
+            # embeddings saved before and after fusing belong to the same encoder
+            encoder: ImageEncoder = self.image_encoder
+            encoder.fingerprint_before_fusing = encoder_fingerprint(encoder)
+            fuse_batch_norms(encoder)
+            self.fused = True
+        return self
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        half: bool = False,
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the weights: ``.safetensors`` in the project's layout, ``.pt`` in the variant's published one.
+
+        Args:
+            half: store kernels and matrices as fp16.
+            provenance: where the weights come from, recipe, licence; added to what was loaded.
+
+        Raises:
+            CheckpointError: the model is fused (its batch norms are gone; save before fusing), or an unknown suffix.
+        """
+        if self.fused:
+            raise CheckpointError("a fused model cannot be saved: load it with fuse=False, then save")
+        known = self.checkpoint.provenance if self.checkpoint else {}
+        checkpoint = Checkpoint(
+            path=Path(path),
+            layout=Layout.OWN,
+            variant=self.variant,
+            canvas_size=self.canvas_size,
+            provenance={**known, **(provenance or {})},
+            state=self.state_dict(),
+        )
+        save_checkpoint(checkpoint, path, half=half)
+
+
+def build_network(variant: str, canvas_size: int, pretrained: bool = False) -> SamModel:
+    """A network with random weights, or with an image encoder from timm's ImageNet weights.
+
+    Raises:
+        ValueError: unknown variant, or a canvas size on which this variant cannot work.
+        ConnectionError: ``pretrained`` weights cannot be downloaded.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+    check_canvas_size(canvas_size)
+    if variant in SAM_VITS:
+        if canvas_size != CANVAS_SIZE or pretrained:
+            raise ValueError(f"{variant} works on a canvas of {CANVAS_SIZE} only and has no ImageNet start here")
+        sam = SAM_VITS[variant]()
+        return SamModel(variant, sam.image_encoder, sam.prompt_encoder, sam.mask_decoder)
+    return SamModel(
+        variant,
+        ImageEncoder(variant, canvas_size, pretrained=pretrained),
+        _build_prompt_encoder(canvas_size),
+        _build_mask_decoder(),
+    )
+
+
+def _build_prompt_encoder(canvas_size: int) -> nn.Module:
+    grid = canvas_size // EMBEDDING_STRIDE
+    return PromptEncoder(
+        embed_dim=EMBEDDING_CHANNELS,
+        image_embedding_size=(grid, grid),
+        input_image_size=(canvas_size, canvas_size),
+        mask_in_chans=16,
+    )
+
+
+def _build_mask_decoder() -> nn.Module:
+    transformer = TwoWayTransformer(depth=2, embedding_dim=EMBEDDING_CHANNELS, mlp_dim=2048, num_heads=8)
+    return MaskDecoder(
+        num_multimask_outputs=3,
+        transformer=transformer,
+        transformer_dim=EMBEDDING_CHANNELS,
+        iou_head_depth=3,
+        iou_head_hidden_dim=256,
+    )

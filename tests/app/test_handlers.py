@@ -1,0 +1,233 @@
+"""The server functions, asked as a page asks them."""
+
+import asyncio
+import base64
+import io
+import json
+import re
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+import repvit_sam
+from repvit_sam.app.handlers import Desk
+from repvit_sam.app.scheduler import Kind
+
+from ..conftest import PHOTOS
+from .conftest import CHECKPOINT
+
+CUP = {"points": [[300, 200, 1]]}
+
+
+def picture(url):
+    return np.array(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGBA"))
+
+
+def iou(one, other):
+    return (one & other).sum() / (one | other).sum()
+
+
+def expected_mask(model, photo, **prompt):
+    predictor = repvit_sam.SamPredictor(model)
+    predictor.set_image(photo)
+    masks, ious, _ = predictor.predict(**prompt)
+    return masks[ious.argmax()]
+
+
+def test_about_names_what_there_is(ask):
+    about = ask("about")
+    assert about["checkpoint"] == CHECKPOINT
+    assert {"default", "small"} <= {entry["name"] for entry in about["checkpoints"]}
+    assert [example["name"] for example in about["examples"]] == ["chelsea", "coffee", "astronaut", "rocket"]
+    assert about["encode_ms"] > 0
+    assert about["decode_ms"] > 0
+
+
+def test_an_uploaded_photo_comes_back_upright_with_its_size(upload):
+    answer = upload("my photo.jpg", (PHOTOS / "coffee.jpg").read_bytes())
+    assert (answer["width"], answer["height"], answer["name"]) == (600, 400, "my photo.jpg")
+    assert picture(answer["view"]).shape == (400, 600, 4)
+
+
+def test_a_click_gives_three_candidates_and_the_best_is_the_predictors(model, coffee, ask, coffee_token):
+    answer = ask("predict", photo=coffee_token, chain=[CUP])
+    assert len(answer["candidates"]) == 3
+    best = answer["candidates"][answer["best"]]
+    shown = picture(best["mask"])[..., 3] > 0
+    expected = expected_mask(model, coffee, point_coords=[[300, 200]], point_labels=[1])
+    assert iou(shown, expected) >= 0.99
+    assert best["area"] == pytest.approx(expected.sum(), rel=0.01)
+
+
+def test_background_alone_has_no_mask(ask, coffee_token):
+    assert ask("predict", photo=coffee_token, chain=[{"points": [[10, 10, 0]]}])["candidates"] == []
+    assert (
+        "object point or a box" in ask("keep", photo=coffee_token, chain=[{"points": [[1, 1, 0]]}])["error"]["message"]
+    )
+
+
+def test_hovering_shows_what_a_click_would_give(ask, coffee_token):
+    clicked = ask("predict", photo=coffee_token, chain=[CUP])
+    hovered = ask("hover", photo=coffee_token, x=300, y=200)
+    assert hovered["mask"] == clicked["candidates"][clicked["best"]]["mask"]
+
+
+def test_a_kept_mask_is_the_predictors_pixel_by_pixel(model, coffee, ask, coffee_token):
+    kept = ask("keep", photo=coffee_token, chain=[CUP])
+    mask = coco_mask.decode(kept["rle"]).astype(bool)
+    expected = expected_mask(model, coffee, point_coords=[[300, 200]], point_labels=[1])
+    assert iou(mask, expected) >= 0.999
+    assert kept["area"] == mask.sum()
+
+
+@pytest.mark.slow
+def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(desk, ask, coffee_token):
+    shares = []
+    ticket = "everything-1"
+
+    async def watch():
+        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": ticket, "points_per_side": 6}
+        task = asyncio.create_task(desk.everything(message))
+        while not task.done():
+            await asyncio.sleep(0.2)
+            progress = await desk.progress({"ticket": ticket})
+            shares.append(progress["share"])
+            if len(shares) == 2:
+                await desk.predict(
+                    {"photo": coffee_token, "checkpoint": CHECKPOINT, "chain": [{"points": [[123, 45, 1]]}]}
+                )
+                assert not task.done()
+        return await task
+
+    found = asyncio.run(watch())
+    assert len(found["masks"]) > 3
+    first = found["masks"][0]
+    assert coco_mask.decode(first["rle"]).sum() == first["area"]
+    assert any(share is not None and 0 < share <= 1 for share in shares)
+
+
+def test_everything_can_be_cancelled(desk, coffee_token):
+    async def start_and_cancel():
+        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": "everything-2", "points_per_side": 32}
+        task = asyncio.create_task(desk.everything(message))
+        while (await desk.progress({"ticket": "everything-2"}))["state"] != "working":
+            await asyncio.sleep(0.05)
+        await desk.cancel({"ticket": "everything-2"})
+        return await task
+
+    assert asyncio.run(start_and_cancel())["cancelled"]
+
+
+def test_an_unknown_photo_is_gone(ask):
+    for function, message in (("predict", {"chain": [CUP]}), ("hover", {"x": 1, "y": 1}), ("resume", {})):
+        assert ask(function, photo="nobody-knows", **message)["error"]["kind"] == "gone"
+
+
+def test_an_evicted_embedding_is_computed_again_without_a_word(desk, ask, upload):
+    token = upload("coffee.jpg", (PHOTOS / "coffee.jpg").read_bytes())["photo"]
+    before = ask("predict", photo=token, chain=[CUP])["candidates"]
+    desk._encoded._embeddings.clear()
+    desk._encoded._answers.clear()
+    assert ask("predict", photo=token, chain=[CUP])["candidates"] == before
+
+
+def test_the_same_photo_goes_on_with_another_checkpoint(ask, upload):
+    token = upload("coffee.jpg", (PHOTOS / "coffee.jpg").read_bytes())["photo"]
+    assert ask("resume", photo=token, checkpoint="small")["photo"] == token
+    ours = ask("predict", photo=token, chain=[CUP])
+    small = ask("predict", photo=token, checkpoint="small", chain=[CUP])
+    assert ours["candidates"] != small["candidates"]
+
+
+def test_no_path_of_a_visitor_is_opened(ask, tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"x")
+    for message in (
+        {"checkpoint": str(weights), "name": "coffee"},
+        {"name": "../../etc/passwd"},
+        {"name": str(weights)},
+    ):
+        assert ask("open_example", **message)["error"]["kind"] == "bad"
+
+
+def test_folders_of_the_server_stay_on_the_server(tmp_path):
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes((PHOTOS.parents[1] / "weights" / "repvit_sam_m0_9.safetensors").read_bytes())
+    about = asyncio.run(Desk(str(copy), "cpu", [PHOTOS / "rocket.jpg"]).about({}))
+    assert about["checkpoint"] == "mine.safetensors"
+    assert str(tmp_path) not in json.dumps(about)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("text.jpg", b"no picture", "^text.jpg is not a picture"),
+        ("empty.png", b"", "empty"),
+        ("cut.jpg", (PHOTOS / "coffee.jpg").read_bytes()[:4000], "cut.jpg"),
+        ("../../x\\y.svg", b"<svg/>", "^y.svg is not a picture"),
+    ],
+)
+def test_what_is_no_photo_is_refused_in_a_sentence(upload, name, content, words):
+    error = upload(name, content)["error"]
+    assert error["kind"] == "bad"
+    assert re.search(words, error["message"]), error["message"]
+
+
+def test_visitors_of_one_example_do_not_replace_each_others_previews(desk, coffee_token):
+    async def hover_both():
+        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 300, "y": 200}
+        return await asyncio.gather(*(desk.hover({**message, "visitor": name}) for name in ("anna", "ben")))
+
+    assert all("mask" in answer for answer in asyncio.run(hover_both()))
+
+
+def test_a_photo_of_too_many_pixels_is_refused(upload, monkeypatch):
+    monkeypatch.setattr("repvit_sam.app.store.MAX_PIXELS", 1000)
+    assert "600x400" in upload("coffee.jpg", (PHOTOS / "coffee.jpg").read_bytes())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("function", "message", "words"),
+    [
+        ("predict", {"chain": []}, "chain"),
+        ("predict", {"chain": [{"points": [[1, 2, 7]]}]}, "points"),
+        ("predict", {"chain": [{"points": [[float("nan"), 2, 1]]}]}, "finite"),
+        ("predict", {"chain": [{"box": [0, 0, float("inf"), 5]}]}, "finite"),
+        ("predict", {"chain": [CUP] * 33}, "chain"),
+        ("hover", {"x": "left", "y": 1}, "x"),
+        ("everything", {"points_per_side": 1000}, "points_per_side"),
+    ],
+)
+def test_messages_that_no_page_sends_are_refused(ask, coffee_token, function, message, words):
+    error = ask(function, photo=coffee_token, **message)["error"]
+    assert error["kind"] == "bad"
+    assert words in error["message"]
+
+
+def test_a_defect_on_the_server_is_a_sentence_and_a_line_in_the_log(desk, ask, coffee_token, monkeypatch, caplog):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk, "_decoded", broken)
+    assert "something went wrong" in ask("hover", photo=coffee_token, x=1, y=1)["error"]["message"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_outdated_preview_is_dropped(desk, coffee_token):
+    async def hover_twice():
+        release = threading.Event()
+        gate = desk.turns.ask("gate", Kind.CLICK, lambda work: release.wait(5))
+        old = asyncio.create_task(desk.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 5, "y": 5}))
+        await asyncio.sleep(0)
+        new = asyncio.create_task(desk.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 300, "y": 200}))
+        await asyncio.sleep(0.05)
+        release.set()
+        await asyncio.wrap_future(gate.future)
+        return await old, await new
+
+    old, new = asyncio.run(hover_twice())
+    assert old["cancelled"]
+    assert "mask" in new

@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from repvit_sam.distill.stages.decoding import boxes_of, decode_all_tokens, noised, point_in, value_at, with_points
+from repvit_sam.modeling.decoder import decode
+from repvit_sam.prompts import CanvasPrompts
+
+
+def chance(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_all_tokens_are_the_decoders_single_mask_and_its_three(model, coffee_encoded):
+    points = torch.tensor([[[500.0, 340.0]], [[100.0, 100.0]]])
+    labels = torch.ones(2, 1, dtype=torch.int)
+    with torch.no_grad():
+        prompts = CanvasPrompts(points, labels)
+        logits, ious = decode_all_tokens(model, coffee_encoded.image_embedding, prompts)
+        one, _ = decode(model, coffee_encoded.image_embedding, prompts, slice(0, 1))
+        three, three_ious = decode(model, coffee_encoded.image_embedding, prompts, slice(1, None))
+    torch.testing.assert_close(logits, torch.cat([one, three], dim=1), atol=5e-4, rtol=0)  # batch_decoder.py
+    torch.testing.assert_close(ious[:, 1:], three_ious, atol=1e-5, rtol=0)
+
+
+def test_boxes_hold_their_masks_whole():
+    masks = torch.zeros(2, 16, 16, dtype=torch.bool)
+    masks[0, 2:5, 3:10] = True
+    masks[1, 15, 15] = True
+    assert boxes_of(masks).tolist() == [[12, 8, 40, 20], [60, 60, 64, 64]]
+
+
+def test_noise_moves_corners_a_tenth_and_never_beyond_twenty_pixels_or_the_canvas():
+    boxes = torch.tensor([[100.0, 100, 200, 200], [0, 0, 1000, 1000]]).repeat(300, 1)
+    moved = noised(boxes, 1024, chance())
+    difference = moved - boxes
+    assert 5 < float(difference[::2].std()) < 15
+    assert float(difference.abs().max()) <= 20
+    assert moved.min() >= 0
+    assert (moved[:, 2:] >= moved[:, :2]).all()
+
+
+def test_points_fall_into_their_regions_and_an_empty_region_says_so():
+    regions = torch.zeros(3, 16, 16, dtype=torch.bool)
+    regions[0, 4, 7] = True
+    regions[1, 8:, :] = True
+    points, there = point_in(regions, chance())
+    assert there.tolist() == [True, True, False]
+    assert points[0].tolist() == [30, 18]
+    assert points[1, 1] > 32
+    assert value_at(regions, points).tolist() == [1, 1, 0]
+
+
+def test_prompts_grow_by_a_point():
+    prompts = with_points(CanvasPrompts(boxes=torch.zeros(2, 4)), torch.ones(2, 2), torch.ones(2).int())
+    prompts = with_points(prompts, torch.zeros(2, 2), torch.zeros(2).int())
+    assert prompts.point_coords.shape == (2, 2, 2)
+    assert prompts.point_labels.tolist() == [[1, 0], [1, 0]]
+    assert prompts.boxes.shape == (2, 4)
+
+
+def test_coordinates_keep_their_digits_under_bf16(model, coffee_encoded):
+    prompts = CanvasPrompts(torch.tensor([[[500.0, 340.0]]]), torch.ones(1, 1, dtype=torch.int))
+    with torch.no_grad():
+        exact, _ = decode_all_tokens(model, coffee_encoded.image_embedding, prompts)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded, _ = decode_all_tokens(model, coffee_encoded.image_embedding, prompts)
+    assert rounded.dtype == torch.float32
+    agreement = ((exact > 0) == (rounded > 0)).float().mean()
+    assert float(agreement) == pytest.approx(1, abs=0.01)

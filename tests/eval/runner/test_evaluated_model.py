@@ -1,0 +1,34 @@
+import pytest
+
+from repvit_sam.checkpoints import find_checkpoint
+from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.files import sha256_of
+
+
+def test_a_checkpoint_is_known_by_name_and_hash():
+    assert Subject("small").name == "small"
+    assert Subject("small").sha256 == sha256_of(find_checkpoint("small"))
+    path = str(find_checkpoint("small"))
+    assert Subject(path).name == "repvit_sam_m0_9"
+    assert Subject(path).sha256 == Subject("small").sha256
+
+
+def test_it_opens_as_a_predictor():
+    assert Subject("small", device="cpu").predictor().model.variant == "repvit_m0_9"
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"engine": "coreml"}, "--engine must be one of torch, onnx, got 'coreml'"),
+        ({"checkpoint": "nobody"}, "neither a file nor a known checkpoint"),
+        ({"checkpoint": "no/file.pt"}, r"no/file.pt is missing; --checkpoint takes a name of the catalogue or a file"),
+        (
+            {"checkpoint": "no/export", "engine": "onnx"},
+            r"encoder.onnx is missing; --checkpoint takes the folder of an",
+        ),
+    ],
+)
+def test_what_is_not_there_is_said_before_anything_is_loaded(choices, words):
+    with pytest.raises(ValueError, match=words):
+        Subject(**choices)
