@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from repvit_sam.errors import RepVitSamError
-from repvit_sam.masks import coco_box
+from repvit_sam.masks import coco_bbox
 from repvit_sam.rle import encode_rle
 
 from . import schemas as messages
@@ -70,7 +70,7 @@ def segment_function(desk: Desk) -> Callable[..., dict[str, Any]]:
         return {
             "size": list(mask.shape),
             "segmentation": encode_rle(mask),
-            "bbox": coco_box(mask),
+            "bbox": coco_bbox(mask),
             "area": int(mask.sum()),
             "predicted_iou": iou,
         }

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from repvit_sam.masks import Mask, coco_box
+from repvit_sam.masks import Mask, coco_bbox
 from repvit_sam.photo import Photo
 from repvit_sam.rle import decode_rle, encode_rle, run_lengths
 from repvit_sam.visualize import crop_to, cut_out, mask_picture, overlay
@@ -103,7 +103,7 @@ def coco(name: str, photo_hw: tuple[int, int], masks: Iterable[Mask], names: Seq
                 "category_id": categories[label],
                 "segmentation": encode_rle(mask),
                 "area": int(np.count_nonzero(mask)),
-                "bbox": coco_box(mask),
+                "bbox": coco_bbox(mask),
                 "iscrowd": 0,
             }
             for number, (mask, label) in enumerate(zip(masks, names, strict=True), 1)

@@ -21,7 +21,7 @@ import repvit_sam
 from repvit_sam.embedding import EncodedPhoto
 from repvit_sam.errors import RepVitSamError
 from repvit_sam.mask_generator import SamAutomaticMaskGenerator
-from repvit_sam.masks import MASK_THRESHOLD, Mask, coco_box, logits_to_photo
+from repvit_sam.masks import MASK_THRESHOLD, Mask, coco_bbox, logits_to_photo
 from repvit_sam.modeling.sam import SamModel
 from repvit_sam.photo import SUFFIXES, Photo, read_photo
 from repvit_sam.predictor import SamPredictor
@@ -352,7 +352,7 @@ def _plain(method: Callable[[Any], Awaitable[Answer]], name: str) -> ServerFunct
 def _record(mask: Mask) -> Answer:
     return {
         "rle": encode_rle(mask),
-        "bbox": coco_box(mask),
+        "bbox": coco_bbox(mask),
         "area": int(mask.sum()),
         "mask": mask_url(mask_to_view(mask)),
     }

@@ -12,7 +12,7 @@ import typer
 
 from repvit_sam.app.handlers import MAX_UPLOAD, Desk
 from repvit_sam.app.page import EXAMPLES, build_page, guards, static_routes
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 
 _PORTS_TRIED = 20
 
@@ -32,7 +32,7 @@ def serve(
     chosen = free_port(host, port)
     if chosen != port:
         typer.echo(f"port {port} is in use; taking {chosen}", err=True)
-    with working("loading the model"):
+    with spinner("loading the model"):
         page = build_page(Desk(checkpoint, device, EXAMPLES))
     page.queue(default_concurrency_limit=1).launch(
         server_name=host,
@@ -86,7 +86,7 @@ def main(
     mcp: Annotated[bool, typer.Option("--mcp", help="an MCP tool as well")] = False,
 ) -> None:
     """The web page."""
-    with errors_as_sentences():
+    with report_errors():
         serve(checkpoint, device, host, port, mcp)
 
 

@@ -15,7 +15,7 @@ import torch
 from cachetools import LRUCache, TTLCache
 
 import repvit_sam
-from repvit_sam.checkpoints import ALIASES, CATALOGUE
+from repvit_sam.checkpoints import ALIASES, CHECKPOINTS
 from repvit_sam.embedding import EncodedPhoto
 from repvit_sam.errors import PhotoError
 from repvit_sam.modeling.sam import SamModel
@@ -149,7 +149,7 @@ def _installed() -> dict[str, str]:
     aliases = {name: alias for alias, name in ALIASES.items()}
     return {
         aliases.get(name, name): f"{aliases[name]}: {name}" if name in aliases else name
-        for name, entry in CATALOGUE.items()
+        for name, entry in CHECKPOINTS.items()
         if entry.here
     }
 

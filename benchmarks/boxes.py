@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import repvit_sam.app
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.masks import logits_in_parts
 from repvit_sam.modeling.decoder import decode_reference
 from repvit_sam.prompts import CanvasPrompts
@@ -66,7 +66,7 @@ def main(
     device: str = "cpu",
 ) -> None:
     """Milliseconds, and how many single boxes the many are worth."""
-    with errors_as_sentences():
+    with report_errors():
         if threads:
             torch.set_num_threads(threads)
         picture = repvit_sam.read_photo(photo)

@@ -18,7 +18,7 @@ import torch
 import typer
 
 import repvit_sam.app
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 
 _COFFEE = Path(repvit_sam.app.__file__).parent / "photos" / "coffee.jpg"
 
@@ -49,7 +49,7 @@ def main(
     device: str = "cpu",
 ) -> None:
     """Milliseconds of each call."""
-    with errors_as_sentences():
+    with report_errors():
         if threads:
             torch.set_num_threads(threads)
         picture = repvit_sam.read_photo(photo)

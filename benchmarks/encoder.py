@@ -18,7 +18,7 @@ import torch
 import typer
 
 from repvit_sam.build import build_repvit_sam
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.device import pick_device
 
 
@@ -49,7 +49,7 @@ def main(
     device: str = "cpu",
 ) -> None:
     """Milliseconds a photo, by form of the encoder."""
-    with errors_as_sentences(), torch.inference_mode():
+    with report_errors(), torch.inference_mode():
         if threads:
             torch.set_num_threads(threads)
         chosen = pick_device(device)

@@ -16,7 +16,7 @@ import typer
 import repvit_sam
 import repvit_sam.app
 from repvit_sam.build import build_repvit_sam
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.export.coreml import PRECISIONS, convert_decoder, convert_encoder
 from repvit_sam.export.coreml_runtime.model import CoreMLEncoder
 from repvit_sam.export.onnx import write_decoder, write_encoder
@@ -85,7 +85,7 @@ def main(
     onnx: Annotated[list[str] | None, typer.Option(help=f"{', '.join(_ONNX)}; repeat; all by default")] = None,
 ) -> None:
     """Sizes in megabytes, and differences from PyTorch."""
-    with errors_as_sentences():
+    with report_errors():
         kinds = (_known("coreml", coreml, PRECISIONS), _known("onnx", onnx, _ONNX))
         for index, name in enumerate(names or list(FAMILIES)):
             if name in FAMILIES:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 
 _ROOT = "document.querySelector('.rs')"
 
@@ -60,7 +60,7 @@ def main(
     count: Annotated[int, typer.Option(help="clicks, and previews")] = 20,
 ) -> None:
     """Medians and slowest, in milliseconds."""
-    with errors_as_sentences():
+    with report_errors():
         from playwright.sync_api import sync_playwright
 
         chromium = shutil.which("chromium") or shutil.which("google-chrome")

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from repvit_sam.build import build_repvit_sam
 from repvit_sam.canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.device import pick_device
 from repvit_sam.distill.teacher import autocast, encode, norms_in_float32
 from repvit_sam.modeling.sam import SamModel
@@ -88,7 +88,7 @@ def main(
     device: str = "auto",
 ) -> None:
     """Photos a second of caching and of training, and the share of the machine's limit."""
-    with errors_as_sentences():
+    with report_errors():
         chosen = pick_device(device)
         rate = matrix_rate(chosen, precision, side, rounds)
         where = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{torch.get_num_threads()} threads"

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import typer
 
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 
 _PHOTOS = [example_photo(name) for name in EXAMPLE_PHOTOS]
@@ -90,7 +90,7 @@ def main(
     pid: Annotated[int | None, typer.Option(help="of the server, for its memory")] = None,
 ) -> None:
     """Median, slowest, failures, memory."""
-    with errors_as_sentences():
+    with report_errors():
         page = Page(url)
         for count in range(1, rounds + 1):
             times: list[float] = []

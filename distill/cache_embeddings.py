@@ -23,7 +23,7 @@ import typer
 from numpy.typing import NDArray
 
 from repvit_sam.canvas import CANVAS_SIZE
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.device import pick_device
 from repvit_sam.distill.data.dataset import PhotoCanvas, normalised, read_ahead
 from repvit_sam.distill.data.embedding_cache import CacheError, EmbeddingCache, Manifest, RowState
@@ -47,7 +47,7 @@ def main(
     verify: Annotated[bool, typer.Option("--verify", help="check every embedding against its checksum")] = False,
 ) -> None:
     """Cache the embeddings of a teacher."""
-    with errors_as_sentences():
+    with report_errors():
         if verify:
             verify_cache(EmbeddingCache(cache))
             return

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from repvit_sam import load
 from repvit_sam.build import build_repvit_sam
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.distill.data.dataset import PhotoCanvas, normalised, read_ahead
 from repvit_sam.distill.data.sources import find_photos
 from repvit_sam.modeling.sam import SamModel
@@ -41,7 +41,7 @@ def main(
     seed: Annotated[int, typer.Option(help="of the fresh weights")] = 0,
 ) -> None:
     """Grow a trained RepViT into a larger one."""
-    with errors_as_sentences():
+    with report_errors():
         small = load(start, "cpu", fuse=False)
         items = find_photos(data).limited(photos).items
         read = islice(read_ahead(items, small.canvas_size, workers=2, ahead=2), photos)

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from repvit_sam.console import errors_as_sentences
-from repvit_sam.files import written_whole
+from repvit_sam.console import report_errors
+from repvit_sam.files import atomic_write
 
 
 def read_legs(runs: list[Path]) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def main(
     out: Annotated[Path, typer.Option(help="the picture, .png or .svg")],
 ) -> None:
     """Draw the curves of training."""
-    with errors_as_sentences():
+    with report_errors():
         from matplotlib.figure import Figure  # a second to import; and no global state this way
 
         lines = read_legs(runs)
@@ -55,7 +55,7 @@ def main(
         names = {"box": "box", "point": "point", "agreement_box": "box, against the teacher's masks"}
         _draw(masks, lines, {**names, "agreement_point": "point, against the teacher's masks"})
         masks.set(xlabel="photos or windows seen", ylabel="mean IoU")
-        with written_whole(out) as beside:
+        with atomic_write(out) as beside:
             figure.savefig(beside, dpi=120, format=out.suffix.removeprefix("."))
 
 

@@ -55,7 +55,7 @@ class Data(_Part):
     workers: int = Field(4, ge=1, description="threads that decode photos")
 
 
-class Engine(_Part):
+class EngineSettings(_Part):
     """How it is computed."""
 
     precision: Literal["fp32", "bf16", "fp64"] = Field("fp32", description="bf16: autocast, layer norms in float32")
@@ -167,7 +167,7 @@ class Recipe(_Part):
     student: Student = Student()
     teacher: Teacher = Teacher()
     data: Data
-    engine: Engine = Engine()
+    engine: EngineSettings = EngineSettings()
     validation: Validation = Validation()
     stages: tuple[Stage, ...] = Field(min_length=1)
 

@@ -27,7 +27,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from repvit_sam.canvas import EMBEDDING_STRIDE
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.device import pick_device
 from repvit_sam.distill.batch_norm import frozen_batch_norms, synced_batch_norms
 from repvit_sam.distill.data.data_module import Material
@@ -372,7 +372,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "auto",
 ) -> None:
     """Train a student from a recipe."""
-    with errors_as_sentences():
+    with report_errors():
         given = {"student.start": start, "data.limit": limit, "seed": seed}
         changes = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
         chosen = read_recipe(find_recipe(recipe), changes)

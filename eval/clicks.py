@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.metrics.clicks import Score, merged, score_baselines, score_photo, summarise
 from repvit_sam.eval.prompting.click_protocols import (
@@ -33,7 +33,7 @@ from repvit_sam.eval.prompting.click_protocols import (
     read_masks,
 )
 from repvit_sam.eval.runner.click_pictures import tile
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures
 from repvit_sam.eval.runner.records import Record
@@ -50,8 +50,8 @@ _PROGRAM = "eval/clicks.py"
 class ClicksJob:
     """Scores of every instance of every photo."""
 
-    subject: Subject
-    teacher: Subject | None
+    subject: EvaluatedModel
+    teacher: EvaluatedModel | None
     protocol: ClickProtocol
     folder: CocoFolder
     baselines: bool
@@ -106,7 +106,7 @@ def main(
     figures: SaveFigures = False,
 ) -> None:
     """Mean IoU with boxes, points and simulated clicks from ground truth."""
-    with errors_as_sentences():
+    with report_errors():
         if figures and out is None:
             raise ValueError("--save-figures draws into OUT/figures: give --out")
         chosen = find_protocol(
@@ -122,9 +122,9 @@ def main(
             crowds=crowds,
             min_area=min_area,
         )
-        subject = Subject(checkpoint, engine, device)
-        taught_by = Subject(teacher, device=device) if teacher else None
-        with working("reading annotations"):
+        subject = EvaluatedModel(checkpoint, engine, device)
+        taught_by = EvaluatedModel(teacher, device=device) if teacher else None
+        with spinner("reading annotations"):
             from_boxes = chosen.box == "annotation"
             folder = CocoFolder(data, images, annotations, chosen.min_area, limit, chosen.crowds, from_boxes)
         if not folder.instances:
@@ -180,7 +180,7 @@ def main(
             save_figures(out / "figures", _cases(scores, folder, subject, chosen))
 
 
-def _cases(scores: Sequence[Score], folder: CocoFolder, subject: Subject, protocol: ClickProtocol) -> list[Case]:
+def _cases(scores: Sequence[Score], folder: CocoFolder, subject: EvaluatedModel, protocol: ClickProtocol) -> list[Case]:
     """Every instance by what comes of its box."""
     opened = cache(subject.predictor)
     prompt = prompt_name(0, box=True)

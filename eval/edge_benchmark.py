@@ -24,7 +24,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.baselines.edge_detectors import DETECTORS
 from repvit_sam.eval.datasets.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
 from repvit_sam.eval.datasets.edge_maps import edge_map_hw, find_edge_maps, read_edge_map
@@ -35,7 +35,7 @@ from repvit_sam.eval.runner.options import Limit, Workers
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import hardware, markdown, versions
 from repvit_sam.eval.runner.run import run
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.masks import Mask
 from repvit_sam.photo import read_photo
 
@@ -155,8 +155,8 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="write figures, curve and settings here")] = None,
 ) -> None:
     """Score edge maps, or a detector, with the BSDS500 boundary benchmark."""
-    with errors_as_sentences():
-        with working("reading"):
+    with report_errors():
+        with spinner("reading"):
             job = _job(data, edges, detector, truth, images, nms, max_distance, limit)
         scores, records = benchmark(job, workers)
         name = detector or str(edges)
@@ -180,7 +180,7 @@ def main(
                 "versions": versions(),
                 "counts": dict(zip(job.keys, records, strict=True)),
             }
-            with written_whole(json_file) as beside:
+            with atomic_write(json_file) as beside:
                 beside.write_text(json.dumps(report) + "\n", encoding="utf-8")
             typer.echo(f"written: {json_file}", err=True)
 

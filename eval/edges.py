@@ -34,20 +34,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.ops import nms
 
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.embedding import as_numpy
 from repvit_sam.eval.datasets.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
 from repvit_sam.eval.datasets.edge_maps import read_edge_map
 from repvit_sam.eval.edge_benchmark import count_edges, counts_of
 from repvit_sam.eval.metrics.edge_thinning import suppress_non_maxima
 from repvit_sam.eval.metrics.edges import THRESHOLDS, EdgeCounts, score
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, captioned, save_figures
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Results, keep, show
 from repvit_sam.eval.runner.run import run
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.mask_generator import point_grid
 from repvit_sam.masks import Mask, logits_in_parts, mask_box_xyxy
 from repvit_sam.photo import Photo, read_photo
@@ -63,7 +63,7 @@ SoftEdges = NDArray[np.float32]  # (H, W), 0 no edge ... 1 the surest of the pho
 class EdgesJob:
     """The edge map of each photo, into ``folder``, and its counts against what people drew."""
 
-    subject: Subject
+    subject: EvaluatedModel
     photos: tuple[AnnotatedPhoto, ...]
     folder: Path
     points_per_side: int = POINTS_PER_SIDE
@@ -129,7 +129,7 @@ def map_path(folder: Path, name: str) -> Path:
 
 def write_edges(path: Path, edges: SoftEdges) -> None:
     """As 16-bit greyscale PNG."""
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         Image.fromarray(np.round(edges * 65535).astype(np.uint16)).save(beside, format="PNG")
 
 
@@ -179,14 +179,14 @@ def main(
     figures: SaveFigures = False,
 ) -> None:
     """ODS, OIS, AP and R50 of a checkpoint's edges."""
-    with errors_as_sentences():
+    with report_errors():
         if out is None:
             raise ValueError("edge maps are kept in the folder of --out: give one")
         if limit and sample:
             raise ValueError("--limit takes the first photos, --sample some by chance: give one of them")
         if data is None and (images is None or truth is None):
             raise ValueError("give --data DIR, a BSDS folder, or --images DIR and --truth DIR")
-        subject = Subject(checkpoint, engine, device)
+        subject = EvaluatedModel(checkpoint, engine, device)
         photos = choose(annotated_photos(data, images, truth, limit), sample, seed)
         job = EdgesJob(subject, photos, out / "edges", points_per_side)
         settings = {

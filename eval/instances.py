@@ -21,7 +21,7 @@ from typing import Annotated, Any, get_args
 import numpy as np
 import typer
 
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.datasets.annotations import Annotation, Annotations, read_annotations
 from repvit_sam.eval.datasets.boxes import GROUND_TRUTH, Boxes, ground_truth_boxes, read_boxes
 from repvit_sam.eval.datasets.checks import check_boxes, check_instances
@@ -29,13 +29,13 @@ from repvit_sam.eval.metrics.average_precision import coco_precision
 from repvit_sam.eval.metrics.iou import iou, mean_by_size
 from repvit_sam.eval.metrics.lvis_average_precision import check_lvis, lvis_precision
 from repvit_sam.eval.prompting.box_protocols import PROTOCOLS, BoxProtocol, Choice, Score, find_protocol, masks_of_boxes
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Figures, Results, keep, show
 from repvit_sam.eval.runner.run import run
-from repvit_sam.files import sha256_of, written_whole
+from repvit_sam.files import atomic_write, sha256_of
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.predictor import SamPredictor
 from repvit_sam.rle import Rle, decode_rle, encode_rle
@@ -52,7 +52,7 @@ class InstancesJob:
         paths, boxes: by image id; a photo without a box is not encoded.
     """
 
-    subject: Subject
+    subject: EvaluatedModel
     protocol: BoxProtocol
     paths: Mapping[int, Path]
     boxes: Mapping[int, Boxes]
@@ -176,14 +176,14 @@ def main(
     figures: SaveFigures = False,
 ) -> None:
     """Mask AP of a checkpoint that is prompted with boxes."""
-    with errors_as_sentences():
+    with report_errors():
         if dataset not in DETECTIONS:
             raise ValueError(f"--dataset must be coco or lvis, got {dataset!r}")
         if figures and out is None:
             raise ValueError("--save-figures draws into the folder of --out: give one")
-        subject = Subject(checkpoint, engine, device)
+        subject = EvaluatedModel(checkpoint, engine, device)
         chosen = find_protocol(protocol, masks=masks, refinements=refinements, score=score)
-        with working(f"reading {annotations.name}"):
+        with spinner(f"reading {annotations.name}"):
             data = read_annotations(annotations, images, limit)
             most = detections or DETECTIONS[dataset]
             if dataset == "lvis":
@@ -206,7 +206,7 @@ def main(
         if not done:  # under torchrun the first rank tells
             return
         records = dict(zip(prompts, done, strict=True))
-        with working("computing AP"):
+        with spinner("computing AP"):
             row = figures_of(records, data, dataset, boxes)
         results = Results(
             program="eval/instances.py",
@@ -227,7 +227,7 @@ def main(
         show(results)
         if out:
             keep(results, out)
-            with written_whole(out / "detections.json") as beside:
+            with atomic_write(out / "detections.json") as beside:
                 beside.write_text(json.dumps(coco_results(records)))
         if out and figures:
             answers = answers_beside_truth(records, data)

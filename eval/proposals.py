@@ -27,7 +27,7 @@ import numpy as np
 import typer
 from pycocotools import mask as coco_mask
 
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.datasets.annotations import Annotation, Annotations, read_annotations
 from repvit_sam.eval.datasets.checks import check_instances
 from repvit_sam.eval.metrics.average_precision import average_recall
@@ -40,7 +40,7 @@ from repvit_sam.eval.prompting.everything import (
     PredIouThresh,
     StabilityScoreThresh,
 )
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, Limit, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
 from repvit_sam.eval.runner.records import Record
@@ -73,7 +73,7 @@ _SMALL, _LARGE = 32.0**2, 96.0**2  # COCO's
 class ProposalsJob:
     """Recall of everything mode on every photo on which something is annotated."""
 
-    subject: Subject
+    subject: EvaluatedModel
     everything: Everything
     rank: str
     annotations: Annotations
@@ -176,7 +176,7 @@ def main(
     figures: SaveFigures = False,
 ) -> None:
     """Average recall of everything mode's masks and boxes."""
-    with errors_as_sentences():
+    with report_errors():
         if protocol not in PROTOCOLS:
             raise ValueError(f"--protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
         if rank not in RANKS:
@@ -190,8 +190,8 @@ def main(
             box_nms_thresh=box_nms_thresh,
             crop_n_layers=crop_n_layers,
         )
-        subject = Subject(checkpoint, "torch", device)
-        with working(f"reading {annotations.name}"):
+        subject = EvaluatedModel(checkpoint, "torch", device)
+        with spinner(f"reading {annotations.name}"):
             data = read_annotations(annotations, images, limit)
             check(data)
         settings = {

@@ -31,12 +31,12 @@ import typer
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.metrics.saliency import Map, f_measures, max_f_measure, mean_absolute_error, s_measure
 from repvit_sam.eval.prompting.everything import Everything, PointsPerSide, PredIouThresh, StabilityScoreThresh
 from repvit_sam.eval.prompting.ground_truth import box_of, centre_of
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
 from repvit_sam.eval.runner.records import Record
@@ -72,7 +72,7 @@ class SaliencyJob:
         everything: for the protocols that need it.
     """
 
-    subject: Subject
+    subject: EvaluatedModel
     protocol: str
     pairs: Mapping[str, Pair]
     everything: Everything
@@ -227,7 +227,7 @@ def main(
     figures: SaveFigures = False,
 ) -> None:
     """MAE, max F-measure and S-measure of salient objects."""
-    with errors_as_sentences():
+    with report_errors():
         if protocol not in PROTOCOLS:
             raise ValueError(f"--protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
         if figures and out is None:
@@ -239,8 +239,8 @@ def main(
             pred_iou_thresh=pred_iou_thresh,
             stability_score_thresh=stability_score_thresh,
         )
-        subject = Subject(checkpoint, engine, device)
-        with working("looking at the masks"):
+        subject = EvaluatedModel(checkpoint, engine, device)
+        with spinner("looking at the masks"):
             pairs = find_pairs(images, masks, limit)
         grid = asdict(everything) if protocol in EVERYTHING_PROTOCOLS else {}
         settings = {

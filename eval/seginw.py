@@ -20,12 +20,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.datasets.annotations import Annotations, read_annotations
 from repvit_sam.eval.datasets.boxes import GROUND_TRUTH, Boxes
 from repvit_sam.eval.instances import DETECTIONS, answers_beside_truth, detect, draw, figures_of, read_prompts
 from repvit_sam.eval.prompting.box_protocols import PROTOCOLS, BoxProtocol, find_protocol
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures
 from repvit_sam.eval.runner.records import Record
@@ -61,7 +61,7 @@ class SeginwJob:
         photos: photo and boxes by "SET/image id".
     """
 
-    subject: Subject
+    subject: EvaluatedModel
     protocol: BoxProtocol
     photos: Mapping[str, tuple[Path, Boxes]]
 
@@ -141,12 +141,12 @@ def main(
     figures: SaveFigures = False,
 ) -> None:
     """Mask AP of a checkpoint that is prompted with boxes, on each set of SegInW, and its mean."""
-    with errors_as_sentences():
+    with report_errors():
         if figures and out is None:
             raise ValueError("--save-figures draws into the folder of --out: give one")
-        subject, chosen = Subject(checkpoint, engine, device), find_protocol(protocol)
+        subject, chosen = EvaluatedModel(checkpoint, engine, device), find_protocol(protocol)
         names = find_sets(data)
-        with working(f"reading {data}"):
+        with spinner(f"reading {data}"):
             sets = {name: read_set(data, name, boxes) for name in names[:limit]}
             files = files_of(data, names, boxes)
         settings = {
@@ -169,7 +169,7 @@ def main(
         if not done:  # under torchrun the first rank tells
             return
         records = dict(zip(photos, done, strict=True))
-        with working("computing AP"):
+        with spinner("computing AP"):
             rows = rows_of(records, sets, boxes)
         complete = "" if set(names) == set(SETS) else ", NOT the 25 of SegInW"
         results = Results(

@@ -24,17 +24,17 @@ from typing import Annotated, Any, cast, get_args
 import numpy as np
 import typer
 
-from repvit_sam.console import errors_as_sentences, working
+from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.datasets.davis import VideoSequence, labels_of, read_davis, write_labels
 from repvit_sam.eval.metrics.video import Statistics, boundary_f_measure, region_similarity, statistics, summarise
 from repvit_sam.eval.prompting.propagation import Masks, Prompt, Propagation, propagate
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Results, keep, show
 from repvit_sam.eval.runner.run import run
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.predictor import SamPredictor
 from repvit_sam.rle import decode_rle, encode_rle
@@ -46,7 +46,7 @@ PROTOCOL = "mask-to-box propagation"
 class VideoJob:
     """The masks of every sequence, and their scores."""
 
-    subject: Subject
+    subject: EvaluatedModel
     propagation: Propagation
     sequences: Mapping[str, VideoSequence]
 
@@ -134,12 +134,12 @@ def main(
     figures: SaveFigures = False,
 ) -> None:
     """J&F on DAVIS-2017 of masks carried from frame to frame by prompts; not comparable with point tracking."""
-    with errors_as_sentences():
+    with report_errors():
         if (masks or figures) and out is None:
             raise ValueError("--save-masks and --save-figures write into the folder of --out: give one")
         propagation = Propagation(cast(Prompt, prompt), margin)
-        subject = Subject(checkpoint, engine, device)
-        with working(f"looking through {data}"):
+        subject = EvaluatedModel(checkpoint, engine, device)
+        with spinner(f"looking through {data}"):
             sequences = {sequence.name: sequence for sequence in read_davis(data, subset, resolution, limit)}
         settings = {
             "program": "eval/video.py",
@@ -176,7 +176,7 @@ def main(
         show(results)
         if out:
             keep(results, out)
-            with written_whole(out / "objects.json") as beside:
+            with atomic_write(out / "objects.json") as beside:
                 content = {name: {"J": asdict(j), "F": asdict(f)} for name, (j, f) in objects.items()}
                 beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
         if out and masks:

@@ -24,7 +24,7 @@ from .errors import RepVitSamError
 
 
 @contextmanager
-def errors_as_sentences() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """End the program with ``Error: ...`` and exit code 1 where this package, or a wrong argument, says why."""
     try:
         yield
@@ -44,8 +44,8 @@ def errors_as_sentences() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def working(text: str) -> Status:
-    """A line that turns while something without steps takes its time: ``with working("reading"):``"""
+def spinner(text: str) -> Status:
+    """A line that turns while something without steps takes its time: ``with spinner("reading"):``"""
     return Console(stderr=True).status(text)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .canvas import EMBEDDING_STRIDE, CanvasFit
 from .errors import CheckpointError
-from .files import written_whole
+from .files import atomic_write
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,7 +58,7 @@ def save_embedding(encoded: EncodedPhoto, path: str | os.PathLike[str], fingerpr
         "content_hw": "{}x{}".format(*encoded.fit.content_hw),
         "canvas": str(encoded.fit.canvas_size),
     }
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         save_file({"image_embedding": np.ascontiguousarray(as_numpy(encoded.image_embedding))}, beside, metadata)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from .backends import Backend
-from .masks import MASK_THRESHOLD, Mask, box_xywh, logits_in_parts, mask_box_xyxy, masks_asked_for, stability_score
+from .masks import MASK_THRESHOLD, Mask, logits_in_parts, mask_box_xyxy, mask_slice, sam_bbox, stability_score
 from .photo import Photo, PhotoSource, read_photo
 from .predictor import SamPredictor
 from .prompts import CanvasPrompts
@@ -165,7 +165,7 @@ class SamAutomaticMaskGenerator:
         coords = encoded.fit.coords_to_canvas(points_xy)[:, None]  # (B, 1, 2)
         labels = np.ones((len(coords), 1), dtype=np.int32)
         decoded = self.predictor.backend.decode(
-            encoded.image_embedding, CanvasPrompts(coords, labels), masks_asked_for(multimask_output=True)
+            encoded.image_embedding, CanvasPrompts(coords, labels), mask_slice(multimask_output=True)
         )
         low_res_logits, iou_predictions = (torch.as_tensor(array) for array in decoded)
         logits, ious = low_res_logits.flatten(0, 1), iou_predictions.flatten()  # (3B, h, w), (3B,)
@@ -194,11 +194,11 @@ class SamAutomaticMaskGenerator:
         return {
             "segmentation": segmentations[self.output_mode](),
             "area": int(np.count_nonzero(mask)),
-            "bbox": box_xywh(candidate.box_xyxy),
+            "bbox": sam_bbox(candidate.box_xyxy),
             "predicted_iou": candidate.predicted_iou,
             "point_coords": [list(candidate.point_xy)],
             "stability_score": candidate.stability,
-            "crop_box": box_xywh(candidate.crop_xyxy),
+            "crop_box": sam_bbox(candidate.crop_xyxy),
         }
 
 

@@ -44,7 +44,7 @@ def logits_in_parts(low_res_logits: Logits, fit: CanvasFit) -> Iterator[Logits]:
         yield logits_to_photo(low_res_logits[None, start : start + at_once], fit)[0]
 
 
-def masks_asked_for(multimask_output: bool) -> slice:
+def mask_slice(multimask_output: bool) -> slice:
     """Which of the decoder's four: the three for an ambiguous prompt, or the single one, which comes first."""
     return slice(1, None) if multimask_output else slice(0, 1)
 
@@ -76,13 +76,13 @@ def mask_box_xyxy(mask: Mask) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
 
 
-def box_xywh(box_xyxy: Sequence[int]) -> list[int]:
+def sam_bbox(box_xyxy: Sequence[int]) -> list[int]:
     """x0, y0, x1, y1 -> x, y, width, height as segment_anything writes it: x1 - x0, without the last pixel."""
     x0, y0, x1, y1 = box_xyxy
     return [x0, y0, x1 - x0, y1 - y0]
 
 
-def coco_box(mask: Mask) -> list[int]:
+def coco_bbox(mask: Mask) -> list[int]:
     """x, y, width, height as COCO has them, the last pixel counted (pycocotools' toBbox)."""
     if not mask.any():
         return [0, 0, 0, 0]

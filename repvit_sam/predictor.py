@@ -19,7 +19,7 @@ from .backends import Backend, as_backend, torch_model_of
 from .canvas import LOGITS_STRIDE, CanvasFit, photo_to_canvas
 from .embedding import EncodedPhoto, as_numpy, load_embedding, save_embedding
 from .errors import PhotoError, PhotoNotSetError, PromptError
-from .masks import ALL_MASKS, MASK_THRESHOLD, logits_in_parts, logits_to_photo, masks_asked_for
+from .masks import ALL_MASKS, MASK_THRESHOLD, logits_in_parts, logits_to_photo, mask_slice
 from .photo import PhotoSource, read_photo
 from .prompts import CanvasPrompts, Prompts, check_prompts
 
@@ -219,7 +219,7 @@ class SamPredictor:
         with torch.no_grad():
             prompts = CanvasPrompts(point_coords, point_labels, boxes, mask_input)
             low_res_logits, iou_predictions = decode(
-                model, encoded.image_embedding, prompts, masks_asked_for(multimask_output)
+                model, encoded.image_embedding, prompts, mask_slice(multimask_output)
             )
             logits = logits_to_photo(low_res_logits, encoded.fit)
         return logits if return_logits else logits > MASK_THRESHOLD, iou_predictions, low_res_logits
@@ -354,7 +354,7 @@ class SamPredictor:
     ) -> Prediction:
         fit = encoded.fit
         low_res_logits, iou_predictions = self.backend.decode(
-            encoded.image_embedding, prompts.on_canvas(fit), masks_asked_for(multimask_output)
+            encoded.image_embedding, prompts.on_canvas(fit), mask_slice(multimask_output)
         )
         masks = np.empty((*low_res_logits.shape[:2], *fit.photo_hw), dtype=np.float32 if return_logits else np.bool_)
         rows, done = masks.reshape(-1, *fit.photo_hw), 0  # a view: (B, C, H, W) -> (B*C, H, W)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from repvit_sam.canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE
 from repvit_sam.embedding import encoder_fingerprint
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.modeling.sam import SamModel
 
 FORMAT = "repvit-sam-embedding-cache/1"
@@ -131,9 +131,9 @@ class EmbeddingCache:
                 )
             known = set(cache.names)
             names = cache.names + [name for name in names if name not in known]
-        with written_whole(folder / "photos.txt") as beside:
+        with atomic_write(folder / "photos.txt") as beside:
             beside.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-        with written_whole(folder / "manifest.json") as beside:
+        with atomic_write(folder / "manifest.json") as beside:
             beside.write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
         cache = cls(folder)
         for shard in range(-(-len(names) // ROWS_PER_SHARD)):

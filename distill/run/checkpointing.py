@@ -21,7 +21,7 @@ import torch
 import yaml
 
 import repvit_sam
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.modeling.sam import SamModel
 
 from ..recipe import Recipe, RecipeError
@@ -72,9 +72,9 @@ class RunFolder:
             return
         self.path.mkdir(parents=True, exist_ok=True)
         facts = {"commit": git_commit(), "repvit_sam": repvit_sam.__version__, "torch": torch.__version__}
-        with written_whole(about) as beside:
+        with atomic_write(about) as beside:
             beside.write_text(json.dumps({**facts, "data": dict(manifest)}, indent=1) + "\n", encoding="utf-8")
-        with written_whole(self.path / "recipe.yaml") as beside:
+        with atomic_write(self.path / "recipe.yaml") as beside:
             beside.write_text(self._recipe.as_yaml(), encoding="utf-8")
 
     @property
@@ -82,7 +82,7 @@ class RunFolder:
         return (self.path / "state.pt").exists()
 
     def save_state(self, position: Position, parts: State) -> None:
-        with written_whole(self.path / "state.pt") as beside:
+        with atomic_write(self.path / "state.pt") as beside:
             torch.save({"position": asdict(position), **parts}, beside)
 
     def load_state(self) -> tuple[Position, State]:
@@ -115,7 +115,7 @@ class RunFolder:
 
     def save_suspect(self, batch: Mapping[str, Any], rank: int) -> Path:
         path = self.path / f"nonfinite_batch_{rank}.pt"
-        with written_whole(path) as beside:
+        with atomic_write(path) as beside:
             torch.save(dict(batch), beside)
         return path
 

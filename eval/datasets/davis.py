@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 
 from ..prompting.propagation import Masks
 
@@ -84,7 +84,7 @@ def write_labels(path: Path, labels: Labels, like: Path) -> None:
         palette = model.getpalette()
     if palette:
         picture.putpalette(palette)
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         picture.save(beside)
 
 

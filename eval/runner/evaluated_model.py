@@ -15,7 +15,7 @@ from repvit_sam.files import sha256_of
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluatedModel:
     """A checkpoint (a name of the catalogue or a file), or with ``engine="onnx"`` the folder of an export.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from PIL import Image, ImageDraw, ImageFont
 
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo
 from repvit_sam.visualize import overlay
@@ -49,7 +49,7 @@ def save_figures(folder: Path, cases: Sequence[Case], each: int = 6) -> None:
 
 
 def save_picture(path: Path, picture: Photo) -> None:
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         Image.fromarray(picture).save(beside, quality=85)
 
 

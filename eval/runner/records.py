@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 
 Record = dict[str, Any]  # what a program found out about one photo; goes into JSON as it is
 
@@ -76,5 +76,5 @@ def _claim(path: Path, settings: dict[str, Any]) -> None:
                 "give another --out, or delete the folder"
             )
         return
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps(wanted, indent=1), encoding="utf-8")

@@ -16,9 +16,9 @@ import typer
 
 import repvit_sam
 from repvit_sam.device import pick_device
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 
-from .evaluated_model import Subject
+from .evaluated_model import EvaluatedModel
 
 _LIBRARIES = ("torch", "timm", "numpy", "pycocotools", "opencv-python-headless", "onnxruntime")
 
@@ -42,7 +42,7 @@ class Results:
     """
 
     program: str
-    subject: Subject
+    subject: EvaluatedModel
     protocol: Mapping[str, Any]
     data: Mapping[str, Any]
     figures: Figures
@@ -91,7 +91,7 @@ def keep(results: Results, out: Path, digits: int = 3) -> None:
         ("results.json", json.dumps(results.as_json(), indent=1)),
         ("table.md", _table(results, digits)),
     ):
-        with written_whole(out / name) as beside:
+        with atomic_write(out / name) as beside:
             beside.write_text(text + "\n", encoding="utf-8")
     typer.echo(f"written: {out / 'results.json'}, {out / 'table.md'}", err=True)
 

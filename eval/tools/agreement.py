@@ -20,10 +20,10 @@ import typer
 from numpy.typing import NDArray
 
 import repvit_sam
-from repvit_sam.console import errors_as_sentences, progress_bar
+from repvit_sam.console import progress_bar, report_errors
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.ground_truth import box_of
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, find_photos, read_photo
 
@@ -94,7 +94,7 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="write every comparison here")] = None,
 ) -> None:
     """Mean IoU between two models' masks under the same prompts."""
-    with errors_as_sentences():
+    with report_errors():
         learner, model = (repvit_sam.SamPredictor(repvit_sam.load(name, device)) for name in (student, teacher))
         paths = find_photos(photos)[:limit]
         found: list[Agreement] = []
@@ -108,7 +108,7 @@ def main(
             ious = [agreement.iou for agreement in found if agreement.prompt == prompt]
             typer.echo(f"{prompt:<6} mean IoU {np.mean(ious):.3f}, median {np.median(ious):.3f}")
         if json_file:
-            with written_whole(json_file) as beside:
+            with atomic_write(json_file) as beside:
                 beside.write_text(json.dumps([asdict(agreement) for agreement in found], indent=1))
 
 

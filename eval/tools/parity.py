@@ -22,12 +22,12 @@ from rich.table import Table
 
 import repvit_sam
 from repvit_sam.backends.onnx_runtime import OnnxBackend
-from repvit_sam.console import errors_as_sentences, progress_bar
+from repvit_sam.console import progress_bar, report_errors
 from repvit_sam.embedding import encoder_fingerprint
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.ground_truth import box_of
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 from repvit_sam.load import load
 from repvit_sam.modeling.sam import SamModel
 from repvit_sam.rle import Rle, decode_rle, encode_rle
@@ -124,7 +124,7 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="write the figures here")] = None,
 ) -> None:
     """Agreement of exports with PyTorch, and what they cost in box mIoU."""
-    with errors_as_sentences():
+    with report_errors():
         folder = CocoFolder(data, min_area=min_area, limit=limit)
         reference = load(checkpoint, "cpu", canvas=canvas)
         engines: dict[str, Callable[[], SamModel | OnnxBackend]] = {_REFERENCE: lambda: reference}
@@ -140,7 +140,7 @@ def main(
             view.add_row(row.engine, *numbers, f"{row.seconds:.2f}")
         Console().print(view)
         if json_file:
-            with written_whole(json_file) as beside:
+            with atomic_write(json_file) as beside:
                 beside.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
 
 

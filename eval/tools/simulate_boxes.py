@@ -19,8 +19,8 @@ import numpy as np
 import typer
 from numpy.random import Generator
 
-from repvit_sam.console import errors_as_sentences
-from repvit_sam.files import written_whole
+from repvit_sam.console import report_errors
+from repvit_sam.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def main(
     false_boxes: Annotated[float, typer.Option(help="false boxes for each true one")] = 0.5,
 ) -> None:
     """Write boxes as a detector with these faults would."""
-    with errors_as_sentences():
+    with report_errors():
         try:
             content = json.loads(annotations.read_text(encoding="utf-8"))
             if not all(isinstance(image["id"], int) for image in content["images"]):
@@ -100,7 +100,7 @@ def main(
             rows = simulate(content, Faults(noise, misses, false_boxes), seed)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{annotations} is not in COCO or LVIS format ({type(error).__name__}: {error})") from None
-        with written_whole(out) as beside:
+        with atomic_write(out) as beside:
             beside.write_text(json.dumps(rows), encoding="utf-8")
         typer.echo(f"written: {out}, {len(rows)} boxes on {len(content['images'])} photos", err=True)
 

@@ -16,12 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
-from repvit_sam.console import errors_as_sentences
+from repvit_sam.console import report_errors
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.metrics.clicks import Score
 from repvit_sam.eval.prompting.click_protocols import protocol_from_json
 from repvit_sam.eval.runner.click_pictures import tile
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Device
 from repvit_sam.eval.runner.pictures import save_picture, sheet
 
@@ -68,13 +68,13 @@ def main(
     device: Device = "auto",
 ) -> None:
     """Draw the worst instances of an evaluation."""
-    with errors_as_sentences():
+    with report_errors():
         report = read_report(scores)
         ranked = worst_instances(report["scores"], prompt)
         protocol = protocol_from_json(report["protocol"])
         if prompt not in protocol.prompts:
             raise ValueError(f"{prompt!r} was not asked of the model; draw one of {', '.join(protocol.prompts)}")
-        subject = Subject(report["checkpoint"], report["engine"], device)
+        subject = EvaluatedModel(report["checkpoint"], report["engine"], device)
         if subject.sha256 != report["sha256"]:
             raise ValueError(f"{report['checkpoint']} has changed since {scores} was written; evaluate it again")
         images, annotations = (None, None) if data else (Path(report["data"][key]) for key in ("images", "annotations"))

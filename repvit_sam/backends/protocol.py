@@ -36,7 +36,7 @@ class Backend(Protocol):
 
         Args:
             prompts: NumPy arrays.
-            masks: which of the decoder's four: ``masks.masks_asked_for``, or ``masks.ALL_MASKS``.
+            masks: which of the decoder's four: ``masks.mask_slice``, or ``masks.ALL_MASKS``.
         """
 
     def fingerprint(self) -> str:

@@ -3,14 +3,14 @@ writing)."""
 
 from .key_mapping import Layout
 from .reading import Checkpoint, load_weights, read_checkpoint
-from .registry import ALIASES, CATALOGUE, Entry, find_checkpoint
+from .registry import ALIASES, CHECKPOINTS, CheckpointEntry, find_checkpoint
 from .writing import save_checkpoint
 
 __all__ = [
     "ALIASES",
-    "CATALOGUE",
+    "CHECKPOINTS",
     "Checkpoint",
-    "Entry",
+    "CheckpointEntry",
     "Layout",
     "find_checkpoint",
     "load_weights",

@@ -16,14 +16,14 @@ from pathlib import Path
 from ..errors import CheckpointError, FetchError
 from ..files import sha256_of
 from .reading import read_checkpoint
-from .registry import Entry
+from .registry import CheckpointEntry
 
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 _BLOCK = 1 << 18
 _TIMEOUT = 30  # seconds without a byte
 
 
-def fetch(entry: Entry, progress: Progress | None = None) -> Path:
+def fetch(entry: CheckpointEntry, progress: Progress | None = None) -> Path:
     """Bring a catalogue entry to this machine; at once if it is here already.
 
     A broken download leaves ``NAME.part``, from which the next call goes on.
@@ -52,7 +52,7 @@ def fetch(entry: Entry, progress: Progress | None = None) -> Path:
     return entry.path
 
 
-def _download(entry: Entry, part: Path, progress: Progress) -> None:
+def _download(entry: CheckpointEntry, part: Path, progress: Progress) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(entry.url, headers={"User-Agent": "repvit-sam"})
     if have:
@@ -77,7 +77,7 @@ def _download(entry: Entry, part: Path, progress: Progress) -> None:
         raise ConnectionError(f"the connection broke after {have:,} of {total:,} bytes")
 
 
-def _verify(entry: Entry, part: Path) -> None:
+def _verify(entry: CheckpointEntry, part: Path) -> None:
     """By the published hash; where nobody published one, by what is inside (a proxy's page, or two halves glued)."""
     try:
         if entry.sha256 and (found := sha256_of(part)) != entry.sha256:

@@ -16,7 +16,7 @@ ALIASES = {"default": "repvit_sam_m2_3", "small": "repvit_sam_m0_9"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class CheckpointEntry:
     """One named checkpoint.
 
     Attributes:
@@ -57,7 +57,7 @@ def cache_folder() -> Path:
 
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _ENTRIES = (
-    Entry(
+    CheckpointEntry(
         "repvit_sam_m2_3",
         "repvit_m2_3",
         "repvit_sam_m2_3.safetensors",
@@ -65,7 +65,7 @@ _ENTRIES = (
         sha256="f2fbb71017de4c82783534f865c4195a8ee4be1a76dabe5cb1d54a787a9b7d0f",
         megabytes=56,
     ),
-    Entry(
+    CheckpointEntry(
         "tinyvit_sam",
         "vit_t",
         "tinyvit_sam.safetensors",
@@ -73,7 +73,7 @@ _ENTRIES = (
         sha256="8e3294c32ed983236ce1e9b2fde4ae4443d2c1072e2bd0357082ab23e00cfd42",
         megabytes=20,
     ),
-    Entry(
+    CheckpointEntry(
         "repvit_sam_m0_9",
         "repvit_m0_9",
         "repvit_sam_m0_9.safetensors",
@@ -81,7 +81,7 @@ _ENTRIES = (
         sha256="7e64b4a2785ef4916409a3f7dd4d4f0d112d843308f252d4e7ff19486d0a4c27",
         megabytes=19,
     ),
-    Entry(
+    CheckpointEntry(
         "repvit_sam",
         "repvit_m2_3",
         "repvit_sam.pt",
@@ -89,7 +89,7 @@ _ENTRIES = (
         url="https://github.com/THU-MIG/RepViT/releases/download/v1.0/repvit_sam.pt",
         megabytes=110,
     ),
-    Entry(
+    CheckpointEntry(
         "mobile_sam",
         "vit_t",
         "mobile_sam.pt",
@@ -98,7 +98,7 @@ _ENTRIES = (
         sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
         megabytes=41,
     ),
-    Entry(
+    CheckpointEntry(
         "sam_vit_b",
         "vit_b",
         "sam_vit_b_01ec64.pth",
@@ -107,7 +107,7 @@ _ENTRIES = (
         sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
         megabytes=375,
     ),
-    Entry(
+    CheckpointEntry(
         "sam_vit_l",
         "vit_l",
         "sam_vit_l_0b3195.pth",
@@ -116,7 +116,7 @@ _ENTRIES = (
         sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
         megabytes=1250,
     ),
-    Entry(
+    CheckpointEntry(
         "sam_vit_h",
         "vit_h",
         "sam_vit_h_4b8939.pth",
@@ -126,7 +126,7 @@ _ENTRIES = (
         megabytes=2565,
     ),
 )
-CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+CHECKPOINTS: dict[str, CheckpointEntry] = {entry.name: entry for entry in _ENTRIES}
 
 
 def find_checkpoint(name_or_path: str | os.PathLike[str]) -> Path:
@@ -136,11 +136,11 @@ def find_checkpoint(name_or_path: str | os.PathLike[str]) -> Path:
         CheckpointError: a named checkpoint is not on this machine, or the word is neither a name nor a file.
     """
     word = os.fspath(name_or_path)
-    entry = CATALOGUE.get(ALIASES.get(word, word))
+    entry = CHECKPOINTS.get(ALIASES.get(word, word))
     if entry is None:
         path = Path(word)
         if not path.exists() and path.name == word and not path.suffix:
-            raise CheckpointError(f"{word!r} is neither a file nor a known checkpoint; known: {', '.join(CATALOGUE)}")
+            raise CheckpointError(f"{word!r} is neither a file nor a known checkpoint; known: {', '.join(CHECKPOINTS)}")
         return path
     if not entry.here:
         if entry.bundled:

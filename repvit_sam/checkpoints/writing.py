@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..files import written_whole
+from ..files import atomic_write
 from .key_mapping import Layout, from_own, published_layout_of
 from .reading import Checkpoint
 
@@ -42,7 +42,7 @@ def save_checkpoint(
         layout = Layout.OWN if path.suffix == ".safetensors" else published_layout_of(checkpoint.variant)
     state = from_own(checkpoint.state, layout, checkpoint.variant)
     state = {key: _stored(key, value, half) for key, value in state.items()}
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         if path.suffix == ".safetensors":
             save_file(state, beside, metadata=_metadata(checkpoint, layout))
         else:

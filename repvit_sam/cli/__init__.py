@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import download_bar, errors_as_sentences, working
+from ..console import download_bar, report_errors, spinner
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -60,7 +60,7 @@ def segment(
         raise typer.BadParameter("points go with one --box at most; several boxes are several objects")
     labelled = tuple((x, y, int(rest[0]) if rest else 1) for x, y, *rest in points)
     prompts = [ObjectPrompt(labelled, tuple(corners)) for corners in boxes] or [ObjectPrompt(labelled, None)]
-    with errors_as_sentences():
+    with report_errors():
         failures = segment_photos(photos, prompts, every_mask, checkpoint, device, out)
     _exit_if_failed(failures)
 
@@ -90,7 +90,7 @@ def everything(
         "min_mask_region_area": min_area,
         "crop_n_layers": crop_layers,
     }
-    with errors_as_sentences():
+    with report_errors():
         failures = everything_in_photos(photos, settings, checkpoint, device, out)
     _exit_if_failed(failures)
 
@@ -109,19 +109,19 @@ def demo(
     except ImportError as error:
         typer.echo(f"Error: the page needs its extra ({error}): pip install 'repvit-sam[app]'", err=True)
         raise typer.Exit(1) from None
-    with errors_as_sentences():
+    with report_errors():
         serve(checkpoint, device, host, port, mcp)
 
 
 @app.command()
 def info(file: Annotated[str, typer.Argument(help="a checkpoint file, or a name in the catalogue")]) -> None:
     """What a checkpoint holds: layout, variant, parameters, provenance, sha256."""
-    with errors_as_sentences():
+    with report_errors():
         from ..checkpoints import find_checkpoint, read_checkpoint
         from ..files import sha256_of
 
         path = find_checkpoint(file)
-        with working(f"reading {path.name}"):
+        with spinner(f"reading {path.name}"):
             checkpoint, sha256 = read_checkpoint(path), sha256_of(path)
         floats = [value for value in checkpoint.state.values() if value.is_floating_point()]
         buffers = ("running_mean", "running_var", "positional_encoding_gaussian_matrix")
@@ -145,9 +145,9 @@ def info(file: Annotated[str, typer.Argument(help="a checkpoint file, or a name 
 @weights.command("list")
 def list_weights() -> None:
     """The checkpoints that have a name, and whether they are on this machine."""
-    from ..checkpoints import ALIASES, CATALOGUE
+    from ..checkpoints import ALIASES, CHECKPOINTS
 
-    for entry in CATALOGUE.values():
+    for entry in CHECKPOINTS.values():
         place = "bundled" if entry.bundled else "fetched" if entry.here else "not here"
         default = "".join(f" ({alias})" for alias, name in ALIASES.items() if name == entry.name)
         typer.echo(f"{entry.name:<16} {entry.variant:<12} {entry.megabytes:>5} MB  {place:<9} {entry.about}{default}")
@@ -156,39 +156,39 @@ def list_weights() -> None:
 @weights.command("fetch")
 def fetch_weights(name: Annotated[str, typer.Argument(help="a name of: repvit-sam weights list")]) -> None:
     """Download a published checkpoint into the user's cache folder."""
-    with errors_as_sentences():
-        from ..checkpoints import CATALOGUE
+    with report_errors():
+        from ..checkpoints import CHECKPOINTS
         from ..checkpoints.download import fetch
 
-        if name not in CATALOGUE:
-            raise ValueError(f"unknown checkpoint {name!r}; known: {', '.join(CATALOGUE)}")
+        if name not in CHECKPOINTS:
+            raise ValueError(f"unknown checkpoint {name!r}; known: {', '.join(CHECKPOINTS)}")
         with download_bar() as bar:
             task = bar.add_task(name, total=None)
-            path = fetch(CATALOGUE[name], lambda done, total: bar.update(task, completed=done, total=total or None))
+            path = fetch(CHECKPOINTS[name], lambda done, total: bar.update(task, completed=done, total=total or None))
         typer.echo(path)
 
 
 @weights.command("verify")
 def verify_weights(file: Annotated[str, typer.Argument(help="a checkpoint file, or a name in the catalogue")]) -> None:
     """Read a checkpoint whole, fit it to its network, and compare its hash with the published one."""
-    with errors_as_sentences():
-        from ..checkpoints import CATALOGUE, find_checkpoint, read_checkpoint
+    with report_errors():
+        from ..checkpoints import CHECKPOINTS, find_checkpoint, read_checkpoint
         from ..errors import CheckpointError
         from ..files import sha256_of
         from ..load import load
 
         path = find_checkpoint(file)
-        with working(f"reading {path.name}"):
+        with spinner(f"reading {path.name}"):
             found, checkpoint = sha256_of(path), read_checkpoint(path)
-        published = {entry.sha256: entry.name for entry in CATALOGUE.values() if entry.sha256}
-        by_path = {entry.path: entry for entry in CATALOGUE.values()}
+        published = {entry.sha256: entry.name for entry in CHECKPOINTS.values() if entry.sha256}
+        by_path = {entry.path: entry for entry in CHECKPOINTS.values()}
         expected = by_path[path].sha256 if path in by_path else ""
         if expected and expected != found:
             raise CheckpointError(f"{path} has sha256 {found}, published is {expected}; delete it and fetch it again")
         for key, value in checkpoint.state.items():
             if value.is_floating_point() and not value.isfinite().all():
                 raise CheckpointError(f"{path}: {key} holds NaN or infinity")
-        with working("fitting it to its network"):
+        with spinner("fitting it to its network"):
             model = load(path, device="cpu")
         known = f"the published {published[found]}" if found in published else "no published hash to compare with"
         typer.echo(f"{path}: fits {model.variant}, all values finite, sha256 {found} ({known})")
@@ -214,7 +214,7 @@ def convert_weights(
     """Convert between layouts, both ways: the project's safetensors, and the files that others publish."""
     from dataclasses import replace
 
-    with errors_as_sentences():
+    with report_errors():
         from ..build import build_repvit_sam
         from ..checkpoints import Layout, find_checkpoint, load_weights, read_checkpoint, save_checkpoint
         from ..errors import CheckpointError
@@ -257,10 +257,10 @@ def export_to_coreml(
 
     Example: repvit-sam export coreml --checkpoint small --out phone
     """
-    with errors_as_sentences():
-        from ..export import Wish, export_coreml
+    with report_errors():
+        from ..export import ExportConfig, export_coreml
 
-        wish = Wish(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
+        wish = ExportConfig(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
         for path in export_coreml(wish, picture=not tensor, upscaled=upscaled, say=_to_stderr):
             typer.echo(path)
 
@@ -285,10 +285,10 @@ def export_to_onnx(
 
     Example: repvit-sam export onnx --checkpoint small --out onnx
     """
-    with errors_as_sentences():
-        from ..export import Wish, export_onnx
+    with report_errors():
+        from ..export import ExportConfig, export_onnx
 
-        wish = Wish(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
+        wish = ExportConfig(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
         for path in export_onnx(wish, calibrate, picture, single_mask, say=_to_stderr):
             typer.echo(path)
 

@@ -14,12 +14,12 @@ from rich.progress import Progress
 
 from ..canvas import fit_photo
 from ..checkpoints import ALIASES
-from ..console import progress_bar, say, working
+from ..console import progress_bar, say, spinner
 from ..errors import PhotoError, PromptError
-from ..files import written_whole
+from ..files import atomic_write
 from ..load import load
 from ..mask_generator import SamAutomaticMaskGenerator
-from ..masks import Mask, best_mask, box_xywh, mask_box_xyxy
+from ..masks import Mask, best_mask, mask_box_xyxy, sam_bbox
 from ..photo import Photo, find_photos, read_photo
 from ..predictor import SamPredictor
 from ..prompts import check_prompts
@@ -60,7 +60,7 @@ class FoundMask:
         return {
             "segmentation": encode_rle(self.mask),
             "area": int(np.count_nonzero(self.mask)),
-            "bbox": box_xywh(mask_box_xyxy(self.mask)),
+            "bbox": sam_bbox(mask_box_xyxy(self.mask)),
             "predicted_iou": round(self.predicted_iou, 4),
             "prompt": prompt,
         }
@@ -79,7 +79,7 @@ def segment_photos(
     Returns:
         how many photos failed; each is named on stderr and the rest goes on.
     """
-    with working("loading the model"):
+    with spinner("loading the model"):
         predictor = SamPredictor(load(checkpoint, device))
 
     def work(path: Path, folder: Path, bar: Progress) -> None:
@@ -101,7 +101,7 @@ def segment_photos(
 
 def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
     """All masks of every photo; writes overlay.png and masks.json. Returns how many photos failed."""
-    with working("loading the model"):
+    with spinner("loading the model"):
         generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
 
     def work(path: Path, folder: Path, bar: Progress) -> None:
@@ -182,7 +182,7 @@ class _Decoded(Sequence[Mask]):
 
 
 def _write_picture(path: Path, picture: Any) -> None:
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         Image.fromarray(picture).save(beside)
 
 
@@ -194,5 +194,5 @@ def _write_json(path: Path, photo_path: Path, photo: Photo, checkpoint: str, rec
         "checkpoint": ALIASES.get(checkpoint, checkpoint),
         "masks": records,
     }
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps(content, indent=1))

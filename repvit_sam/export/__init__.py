@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .exporting import ONNX_PRECISIONS, Wish, export_coreml, export_onnx
+from .exporting import ONNX_PRECISIONS, ExportConfig, export_coreml, export_onnx
 
-__all__ = ["ONNX_PRECISIONS", "Wish", "export_coreml", "export_onnx"]
+__all__ = ["ONNX_PRECISIONS", "ExportConfig", "export_coreml", "export_onnx"]

@@ -35,7 +35,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ExportConfig:
     """What to export.
 
     Attributes:
@@ -59,7 +59,9 @@ class Wish:
             raise ValueError(f"part must be one of {', '.join(PARTS)}, got {self.part!r}")
 
 
-def export_coreml(wish: Wish, picture: bool = True, upscaled: bool = False, say: Say = lambda line: None) -> list[Path]:
+def export_coreml(
+    wish: ExportConfig, picture: bool = True, upscaled: bool = False, say: Say = lambda line: None
+) -> list[Path]:
     """Write encoder.mlpackage and decoder.mlpackage.
 
     Args:
@@ -101,7 +103,7 @@ def export_coreml(wish: Wish, picture: bool = True, upscaled: bool = False, say:
 
 
 def export_onnx(
-    wish: Wish,
+    wish: ExportConfig,
     calibrate: Path | None = None,
     picture: bool = False,
     single_mask: bool = False,
@@ -166,7 +168,7 @@ def export_onnx(
 class _Workshop:
     """A folder beside the results, where files are made and compared; they move to their places together or not."""
 
-    def __init__(self, wish: Wish, suffix: str, say: Say) -> None:
+    def __init__(self, wish: ExportConfig, suffix: str, say: Say) -> None:
         self._wish, self._say = wish, say
         self._targets = {part: wish.out / f"{part}{suffix}" for part in PARTS[wish.part]}
         there = [str(path) for path in self._targets.values() if path.exists()]

@@ -10,7 +10,7 @@ from typing import Any
 from .. import __version__
 from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE, PIXEL_MEAN, PIXEL_STD
 from ..errors import ExportError
-from ..files import written_whole
+from ..files import atomic_write
 
 AUTHOR = "RepViT-SAM (Wang, Chen, Lin, Han, Ding), Segment Anything (Kirillov et al.); exported by repvit-sam"
 LICENCE = "Apache-2.0"
@@ -139,7 +139,7 @@ def write_manifest(folder: Path, facts: list[Facts], verified: dict[str, dict[st
             "version": __version__,
             "verified": verified[one.file],
         }
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps({"format": _FORMAT, "files": known}, indent=2) + "\n", encoding="utf-8")
     return path
 

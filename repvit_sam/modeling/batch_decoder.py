@@ -74,7 +74,7 @@ def decode_batch(
     Args:
         image_embedding, image_pe: (1, C, h, w).
         sparse_prompt_embeddings, dense_prompt_embeddings: (B, T, C), (B or 1, C, h, w).
-        masks: which of the four that the decoder knows (``masks.masks_asked_for``).
+        masks: which of the four that the decoder knows (``masks.mask_slice``).
 
     Returns:
         low_res_logits (B, M, 4h, 4w) and iou_predictions (B, M).

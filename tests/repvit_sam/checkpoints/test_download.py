@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from repvit_sam.checkpoints import Entry, find_checkpoint
+from repvit_sam.checkpoints import CheckpointEntry, find_checkpoint
 from repvit_sam.checkpoints.download import fetch
 from repvit_sam.errors import FetchError
 
@@ -58,7 +58,7 @@ def entry(server, tmp_path, monkeypatch):
     monkeypatch.setenv("REPVIT_SAM_CACHE", str(tmp_path))
 
     def make(path="/good", sha256=SHA256):
-        return Entry("test", "vit_t", "test.pt", "a test", url=server + path, sha256=sha256)
+        return CheckpointEntry("test", "vit_t", "test.pt", "a test", url=server + path, sha256=sha256)
 
     return make
 
@@ -112,7 +112,7 @@ def test_a_file_without_a_published_hash_must_be_the_checkpoint(entry, tmp_path,
 def test_a_refusing_server_and_no_server_are_told_apart(entry, tmp_path):
     with pytest.raises(FetchError, match="answers 404"):
         fetch(entry("/none"))
-    nowhere = Entry("test", "vit_t", "test.pt", "a test", url="http://127.0.0.1:9/x")
+    nowhere = CheckpointEntry("test", "vit_t", "test.pt", "a test", url="http://127.0.0.1:9/x")
     with pytest.raises(FetchError, match=r"cannot be reached.*put it at"):
         fetch(nowhere)
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from repvit_sam.cli import app
 from repvit_sam.errors import ExportError, PhotoError
-from repvit_sam.export import Wish, export_coreml, export_onnx
+from repvit_sam.export import ExportConfig, export_coreml, export_onnx
 from repvit_sam.export import exporting as exporting_module
 from repvit_sam.export.verify import Comparison, check
 from repvit_sam.files import sha256_of
@@ -54,7 +54,9 @@ def test_a_part_made_later_joins_the_manifest_and_force_replaces_a_package(corem
     shutil.copytree(coreml_folder, tmp_path / "phone")
     stale = tmp_path / "phone" / "decoder.mlpackage" / "stale"
     stale.touch()
-    wish = Wish(checkpoint="small", out=tmp_path / "phone", precision="fp32", canvas=CANVAS, part="decoder", force=True)
+    wish = ExportConfig(
+        checkpoint="small", out=tmp_path / "phone", precision="fp32", canvas=CANVAS, part="decoder", force=True
+    )
     export_coreml(wish)
     assert not stale.exists()
     files = json.loads((tmp_path / "phone" / "manifest.json").read_text())["files"]
@@ -82,7 +84,7 @@ def test_the_command_writes_a_tensor_encoder_and_an_upscaling_decoder(tmp_path):
 
 def test_an_export_that_computes_something_else_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting_module, "_compare_onnx", lambda *_: Comparison(0.5, 0.4))
-    wish = Wish(checkpoint="small", out=tmp_path, precision="fp32", canvas=128, part="decoder")
+    wish = ExportConfig(checkpoint="small", out=tmp_path, precision="fp32", canvas=128, part="decoder")
     with pytest.raises(ExportError, match="too far for fp32; nothing was written"):
         export_onnx(wish)
     assert list(tmp_path.iterdir()) == []
@@ -102,21 +104,21 @@ def test_where_not_everything_can_be_put_in_place_the_old_files_come_back(onnx_f
 
     monkeypatch.setattr(exporting_module.os, "replace", in_use)
     with pytest.raises(PermissionError):
-        export_onnx(Wish(checkpoint="small", out=folder, precision="fp16", canvas=CANVAS, force=True))
+        export_onnx(ExportConfig(checkpoint="small", out=folder, precision="fp16", canvas=CANVAS, force=True))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_an_export_that_fails_leaves_no_empty_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting_module, "_compare_onnx", lambda *_: Comparison(0.5, 0.4))
     with pytest.raises(ExportError):
-        export_onnx(Wish(checkpoint="small", out=tmp_path / "x", precision="fp32", canvas=128, part="decoder"))
+        export_onnx(ExportConfig(checkpoint="small", out=tmp_path / "x", precision="fp32", canvas=128, part="decoder"))
     assert not (tmp_path / "x").exists()
 
 
 def test_what_is_too_large_or_missing_is_refused_before_anything_is_converted(tmp_path):
     with pytest.raises(ValueError, match="canvas must be at most 2048 for Core ML, got 4096"):
-        export_coreml(Wish(checkpoint="nothing is read", out=tmp_path / "x", precision="fp16", canvas=4096))
-    wish = Wish(checkpoint="nothing is read", out=tmp_path / "x", precision="int8", canvas=128)
+        export_coreml(ExportConfig(checkpoint="nothing is read", out=tmp_path / "x", precision="fp16", canvas=4096))
+    wish = ExportConfig(checkpoint="nothing is read", out=tmp_path / "x", precision="int8", canvas=128)
     with pytest.raises(PhotoError, match="none is no folder; calibration takes a folder"):
         export_onnx(wish, calibrate=tmp_path / "none")
     assert not (tmp_path / "x").exists()
@@ -137,7 +139,7 @@ def test_nan_is_no_agreement():
     ],
 )
 def test_wrong_wishes_are_refused_in_a_sentence(tmp_path, changes, says):
-    wish = Wish(checkpoint="small", out=tmp_path / "out", precision="fp32")
+    wish = ExportConfig(checkpoint="small", out=tmp_path / "out", precision="fp32")
     with pytest.raises(ValueError, match=says):
         export_onnx(replace(wish, **changes))
     assert not (tmp_path / "out").exists()
@@ -145,15 +147,15 @@ def test_wrong_wishes_are_refused_in_a_sentence(tmp_path, changes, says):
 
 def test_core_ml_knows_other_precisions_and_a_wrong_part_is_none(tmp_path):
     with pytest.raises(ValueError, match="fp16, fp32, palette8, linear8"):
-        export_coreml(Wish(checkpoint="small", out=tmp_path, precision="int8"))
+        export_coreml(ExportConfig(checkpoint="small", out=tmp_path, precision="int8"))
     with pytest.raises(ValueError, match="encoder, decoder, both"):
-        Wish(checkpoint="small", out=tmp_path, precision="fp32", part="neck")
+        ExportConfig(checkpoint="small", out=tmp_path, precision="fp32", part="neck")
 
 
 def test_a_foreign_manifest_is_not_overwritten(tmp_path):
     (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
     with pytest.raises(ExportError, match="no manifest of an export"):
-        export_onnx(Wish(checkpoint="small", out=tmp_path, precision="fp32", canvas=128, force=True))
+        export_onnx(ExportConfig(checkpoint="small", out=tmp_path, precision="fp32", canvas=128, force=True))
 
 
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
@@ -171,6 +173,6 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize("checkpoint", ["default", "small", "tinyvit_sam"])
 def test_every_bundled_checkpoint_passes_its_own_check_in_half_precision(checkpoint, canvas, tmp_path):
     for name, export in (("onnx", export_onnx), ("coreml", export_coreml)):
-        export(Wish(checkpoint=checkpoint, out=tmp_path / name, precision="fp16", canvas=canvas))
+        export(ExportConfig(checkpoint=checkpoint, out=tmp_path / name, precision="fp16", canvas=canvas))
         files = json.loads((tmp_path / name / "manifest.json").read_text())["files"]
         assert min(one["verified"]["mask_iou"] for one in files.values()) >= 0.99
