@@ -1,5 +1,6 @@
 """Shared by all tests: the bundled model, a photo made by formula (odd, not square), the example photographs."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,10 @@ import pytest
 import torch
 
 import repvit_sam
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: one thread each, in what they start as well
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
 
