@@ -64,6 +64,15 @@ def test_links_lead_somewhere(name):
         assert ((ROOT / name).parent / target).exists(), target
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_that_documents_name_exist(name):
+    """`eval/clicks.py` in a sentence or a command; names with a folder, so that no file of a reader's is meant."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    folders = "repvit_sam|app|distill|eval|benchmarks|examples|tests|docs|weights"
+    for path in re.findall(rf"(?<![\w/.-])(?:{folders})/[\w/.-]*\w\.(?:py|js|sh|md|yaml|css|html|safetensors)\b", text):
+        assert (ROOT / path).exists(), path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "words"),
@@ -99,12 +108,11 @@ def test_the_training_commands_name_recipes_and_options_that_exist(name):
     import typer
     from typer.testing import CliRunner
 
-    from repvit_sam.distill import cache_embeddings as teacher
-    from repvit_sam.distill import plot, train
+    from repvit_sam.distill import cache_embeddings, plot, train
 
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
-    scripts = {"train": train, "teacher": teacher, "plot": plot}
-    found = re.findall(r"distill/(train|teacher|plot)\.py +([^\n#`]*)", text)
+    scripts = {"train": train, "cache_embeddings": cache_embeddings, "plot": plot}
+    found = re.findall(r"distill/(train|cache_embeddings|plot)\.py +([^\n#`]*)", text)
     assert len(found) >= 3
     for script, words in found:
         app = typer.Typer()
