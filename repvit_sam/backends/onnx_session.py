@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
 from ..errors import CheckpointError, RepVitSamError
 from ..prompts import CanvasPrompts
 
@@ -60,7 +61,7 @@ def decoder_feeds(image_embedding: NDArray[Any], prompts: CanvasPrompts) -> dict
         prompts: NumPy arrays.
     """
     coords, labels = prompts.labelled_points()
-    low = image_embedding.shape[-1] * 4  # S/4
+    low = image_embedding.shape[-1] * EMBEDDING_STRIDE // LOGITS_STRIDE  # S/4
     has_mask = prompts.mask_input is not None
     mask_input = prompts.mask_input if has_mask else np.zeros((1, 1, low, low))
     return {

@@ -106,11 +106,11 @@ class CoreMLExporter:
 
 
 def convert_encoder(model: SamModel, precision: str, picture: bool) -> Any:
-    """The fused encoder as a coremltools ``MLModel``.
+    """The encoder of a model from ``traceable.prepare``, as a coremltools ``MLModel``.
 
     Args:
-        picture: take an RGB picture and ``content_hw``, normalise and blank the padding inside; False takes the
-            finished canvas as a tensor.
+        picture: it takes an RGB picture and ``content_hw``, normalises and sets the padding to zero; False: it takes
+            the normalised canvas as a tensor.
     """
     ct = import_coremltools()
     side = model.canvas_size
@@ -125,11 +125,16 @@ def convert_encoder(model: SamModel, precision: str, picture: bool) -> Any:
     else:
         network, example = model.image_encoder, (canvas,)
         inputs = [ct.TensorType("canvas", shape=(1, 3, side, side), dtype=np.float32)]
-    return _convert(network, example, inputs, {"image_embedding": None}, precision)
+    return _convert(network, example, inputs, {"image_embedding": _float_type(precision)}, precision)
 
 
 def convert_decoder(model: SamModel, precision: str, upscaled: bool = False, slots: int = PROMPT_SLOTS) -> Any:
-    """Prompt encoder and mask decoder as a coremltools ``MLModel``; ``upscaled`` adds logits on the canvas."""
+    """Prompt encoder and mask decoder of a model from ``traceable.prepare``, as a coremltools ``MLModel``.
+
+    Args:
+        upscaled: it also returns logits at the size of the canvas.
+        slots: number of points and box corners in one call.
+    """
     ct = import_coremltools()
     grid, low = model.canvas_size // EMBEDDING_STRIDE, model.canvas_size // LOGITS_STRIDE
     shapes = {
@@ -139,10 +144,9 @@ def convert_decoder(model: SamModel, precision: str, upscaled: bool = False, slo
         "mask_input": (1, 1, low, low),
         "has_mask_input": (1,),
     }
-    # the encoder's output goes in as it comes out; coordinates need more digits than fp16 has
-    half = np.float32 if precision == "fp32" else np.float16
-    kinds = {name: np.float32 for name in shapes} | {"image_embedding": half}
-    inputs = [ct.TensorType(name, shape=shape, dtype=kinds[name]) for name, shape in shapes.items()]
+    # the embedding has the type of the encoder's output; coordinates need more precision than fp16 has
+    dtypes = {name: np.float32 for name in shapes} | {"image_embedding": _float_type(precision)}
+    inputs = [ct.TensorType(name, shape=shape, dtype=dtypes[name]) for name, shape in shapes.items()]
     outputs = {"low_res_logits": np.float32, "iou_predictions": np.float32}
     if upscaled:
         outputs["logits"] = np.float32
@@ -166,12 +170,12 @@ def _convert(
     ct = import_coremltools()
     half = ct.transform.FP16ComputePrecision(op_selector=lambda op: not _leads_to_sin_or_cos(op))
     with quiet_coremltools(), torch.no_grad():
-        # not torch.jit.trace: sizes that it leaves in the graph are more than coremltools reads with a recent NumPy
+        # not torch.jit.trace: it leaves sizes in the graph that coremltools cannot read with a recent NumPy
         exported = torch.export.export(network.eval(), example).run_decompositions({})
         package = ct.convert(
             exported,
             inputs=inputs,
-            outputs=[ct.TensorType(name, dtype=_output_type(kind, precision)) for name, kind in outputs.items()],
+            outputs=[ct.TensorType(name, dtype=dtype) for name, dtype in outputs.items()],
             minimum_deployment_target=ct.target.iOS16,
             compute_precision=ct.precision.FLOAT32 if precision == "fp32" else half,
             convert_to="mlprogram",
@@ -179,14 +183,12 @@ def _convert(
     return quantize_coreml_weights(package, precision)
 
 
-def _output_type(kind: Any, precision: str) -> Any:
-    if kind is not None:
-        return kind
+def _float_type(precision: str) -> Any:
     return np.float32 if precision == "fp32" else np.float16
 
 
 def _leads_to_sin_or_cos(op: Any) -> bool:
-    """Whether an operation makes the angles of prompts: 2 pi times a coordinate, which fp16 would move by pixels."""
+    """Whether an operation computes the angles of points, 2 pi times a coordinate: fp16 would move them by pixels."""
     if op.op_type in ("sin", "cos"):
         return True
     children = [child for output in op.outputs for child in output.child_ops]

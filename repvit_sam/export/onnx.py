@@ -129,11 +129,11 @@ class OnnxExporter:
 
 
 def write_encoder(model: SamModel, path: Path, picture: bool = False) -> None:
-    """The fused encoder.
+    """Write the encoder of a model from ``traceable.prepare``.
 
     Args:
-        picture: take uint8 pixels and ``content_hw``, normalise and blank the padding inside, one photo a call; False
-            takes finished canvases, any number of them.
+        picture: it takes the uint8 pixels of one photo and ``content_hw``, normalises and sets the padding to zero;
+            False: it takes any number of normalised canvases.
     """
     side = model.canvas_size
     if picture:
@@ -149,7 +149,10 @@ def write_encoder(model: SamModel, path: Path, picture: bool = False) -> None:
 
 
 def write_decoder(model: SamModel, path: Path, single_mask: bool = False) -> None:
-    """Prompt encoder and mask decoder: B prompts of N labelled points each on one embedding."""
+    """Write prompt encoder and mask decoder of a model from ``traceable.prepare``.
+
+    It takes B prompts of N labelled points each on one embedding. ``single_mask``: see ``export_onnx``.
+    """
     grid, low = model.canvas_size // EMBEDDING_STRIDE, model.canvas_size // LOGITS_STRIDE
     example = {
         "image_embeddings": torch.zeros(1, EMBEDDING_CHANNELS, grid, grid),
@@ -189,7 +192,7 @@ def _write(
     open_axes: dict[str, dict[int, str]],
 ) -> None:
     onnx, onnxslim = import_onnx()
-    # torch's newer exporter (dynamo) binds a mask's batch of 1 to the number of prompts; the older one leaves it open
+    # torch's newer exporter (dynamo) ties the mask's batch size of 1 to the number of prompts; the older one does not
     older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -72,7 +72,7 @@ def encoder_signature(canvas: int, picture: bool, output: str, open_batch: bool)
 
 
 def coreml_decoder_signature(canvas: int, upscaled: bool, slots: int) -> Signature:
-    """A Core ML decoder: one prompt a call, with a fixed number of slots for points."""
+    """A Core ML decoder: one prompt for each call, with a fixed number of slots for points."""
     inputs = _decoder_inputs(canvas, "image_embedding", "1", str(slots), "low_res_logits")
     outputs = _decoder_outputs(canvas, "1", "low_res_logits", 4)
     if upscaled:
