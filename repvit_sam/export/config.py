@@ -13,7 +13,6 @@ COREML_PRECISIONS = ("fp16", "fp32", "palette8", "linear8")  # the last two: fp1
 ONNX_PRECISIONS = ("fp32", "fp16", "int8")
 PARTS = {"encoder": ("encoder",), "decoder": ("decoder",), "both": ("encoder", "decoder")}
 PROMPT_SLOTS = 16  # points and box corners in one call of a Core ML decoder
-MAX_COREML_CANVAS = 2048  # Core ML counts rows and columns in fp16, which holds every integer up to here
 
 Log = Callable[[str], None]
 

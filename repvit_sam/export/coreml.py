@@ -16,7 +16,7 @@ from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
 from ..modeling.sam import SamModel
 from ..photo import Photo
 from ..prompts import CanvasPrompts
-from .config import COREML_PRECISIONS, MAX_COREML_CANVAS, PROMPT_SLOTS, ExportConfig, Log
+from .config import COREML_PRECISIONS, PROMPT_SLOTS, ExportConfig, Log
 from .coreml_runtime.model import CoreMLDecoder, CoreMLEncoder
 from .libraries import import_coremltools, quiet_coremltools
 from .metadata import AUTHOR, LICENCE, ExportMetadata
@@ -44,12 +44,9 @@ def export_coreml(
         ExportError: files exist already, a library is missing, or a file differs too much from PyTorch.
         ValueError: unknown precision, or a canvas size that cannot be used.
     """
-    exporter = CoreMLExporter(config.precision, picture, upscaled)
     config.check_precision("Core ML", COREML_PRECISIONS)
-    if config.canvas is not None:
-        exporter.check_canvas(config.canvas)  # before the checkpoint is read
     import_coremltools()
-    return run_export(config, exporter, log)
+    return run_export(config, CoreMLExporter(config.precision, picture, upscaled), log)
 
 
 @dataclass(frozen=True)
@@ -61,11 +58,7 @@ class CoreMLExporter:
     upscaled: bool = False
     runtime: ClassVar[str] = "coreml"
     suffix: ClassVar[str] = ".mlpackage"
-
-    def check_canvas(self, canvas: int) -> None:
-        """See ``Exporter``."""
-        if canvas > MAX_COREML_CANVAS:
-            raise ValueError(f"canvas must be at most {MAX_COREML_CANVAS} for Core ML, got {canvas}")
+    max_canvas: ClassVar[int] = 2048  # Core ML counts rows and columns in fp16, which holds every integer up to here
 
     def precision_of(self, part: str) -> str:
         """See ``Exporter``."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..backends.onnx_session import decoder_feeds, open_session
-from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
+from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE, MAX_CANVAS_SIZE
 from ..errors import ExportError
 from ..modeling.sam import SamModel
 from ..photo import Photo
@@ -79,9 +79,7 @@ class OnnxExporter:
     log: Log
     runtime: ClassVar[str] = "onnx"
     suffix: ClassVar[str] = ".onnx"
-
-    def check_canvas(self, canvas: int) -> None:
-        """See ``Exporter``: every size will do."""
+    max_canvas: ClassVar[int] = MAX_CANVAS_SIZE
 
     def precision_of(self, part: str) -> str:
         """See ``Exporter``. int8 is for the encoder's convolutions; the decoder is small and fast in fp32."""

@@ -26,9 +26,7 @@ class Exporter(Protocol):
 
     runtime: ClassVar[str]
     suffix: ClassVar[str]
-
-    def check_canvas(self, canvas: int) -> None:
-        """Raise ValueError if the runtime cannot compute on a canvas of this size."""
+    max_canvas: ClassVar[int]
 
     def precision_of(self, part: str) -> str:
         """The precision in which a part is written."""
@@ -54,6 +52,7 @@ def run_export(config: ExportConfig, exporter: Exporter, log: Log) -> list[Path]
         CheckpointError, ValueError: the checkpoint or the canvas size cannot be used.
     """
     names = {part: f"{part}{exporter.suffix}" for part in config.parts}
+    _check_canvas(config.canvas or 0, exporter)  # None, the checkpoint's own, is checked once it is read
     _check_out(config, names.values())
     log(f"reading {config.checkpoint}")
     model = _load(config, exporter)
@@ -73,6 +72,11 @@ def run_export(config: ExportConfig, exporter: Exporter, log: Log) -> list[Path]
         return staging.publish([*names.values(), MANIFEST])
 
 
+def _check_canvas(canvas: int, exporter: Exporter) -> None:
+    if canvas > exporter.max_canvas:
+        raise ValueError(f"canvas must be at most {exporter.max_canvas} for {exporter.runtime}, got {canvas}")
+
+
 def _check_out(config: ExportConfig, names: Iterable[str]) -> None:
     existing = [str(config.out / name) for name in names if (config.out / name).exists()]
     if existing and not config.force:
@@ -87,7 +91,7 @@ def _load(config: ExportConfig, exporter: Exporter) -> SamModel:
     model = load(config.checkpoint, device="cpu", canvas=config.canvas)
     if model.variant not in FAMILIES:
         raise ExportError(f"{model.variant} cannot be exported; these can: {', '.join(FAMILIES)}")
-    exporter.check_canvas(model.canvas_size)
+    _check_canvas(model.canvas_size, exporter)
     return model
 
 

@@ -72,7 +72,7 @@ class CoreMLEncoder:
 
 
 class CoreMLDecoder:
-    """A saved decoder.mlpackage: one prompt in a call, of up to 16 points and box corners."""
+    """A saved decoder.mlpackage: one prompt for each call, of up to 16 points and box corners."""
 
     def __init__(self, path: Path, canvas_size: int) -> None:
         self.canvas_size = canvas_size

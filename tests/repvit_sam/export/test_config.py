@@ -30,7 +30,7 @@ def test_core_ml_has_other_precisions(tmp_path):
 
 def test_bad_canvas_and_calibration_are_refused_before_the_checkpoint_is_read(tmp_path):
     config = ExportConfig(checkpoint="not a checkpoint", out=tmp_path / "x", precision="fp16", canvas=4096)
-    with pytest.raises(ValueError, match="canvas must be at most 2048 for Core ML, got 4096"):
+    with pytest.raises(ValueError, match="canvas must be at most 2048 for coreml, got 4096"):
         export_coreml(config)
     with pytest.raises(PhotoError, match="none is not a folder; calibration takes a folder"):
         export_onnx(replace(config, precision="int8", canvas=128), calibrate=tmp_path / "none")

@@ -26,9 +26,7 @@ class FakeExporter:
     comparison: Comparison = EQUAL
     runtime = "fake"
     suffix = ".package"
-
-    def check_canvas(self, canvas):
-        pass
+    max_canvas = 4096
 
     def precision_of(self, part):
         return self.precision
