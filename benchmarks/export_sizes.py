@@ -1,8 +1,8 @@
-"""How large exports are, and how far Core ML's half precision and 8 bits are from PyTorch; one row a variant.
+"""Sizes of exported files, and how close Core ML encoders of each precision are to PyTorch.
 
     python benchmarks/export_sizes.py --canvas 1024 repvit_m0_9 default
 
-Weights are random (sizes do not depend on them), or a checkpoint's where a file or a name of the catalogue is given.
+Give variants, for random weights (sizes do not depend on the weights), or checkpoints by name or path.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Annotated, Any
 import typer
 
 import repvit_sam
-import repvit_sam.app
 from repvit_sam.build import build_repvit_sam
 from repvit_sam.console import report_errors
-from repvit_sam.export.coreml import PRECISIONS, convert_decoder, convert_encoder
+from repvit_sam.export.config import COREML_PRECISIONS, ONNX_PRECISIONS
+from repvit_sam.export.coreml import convert_decoder, convert_encoder
 from repvit_sam.export.coreml_runtime.model import CoreMLEncoder
 from repvit_sam.export.onnx import write_decoder, write_encoder
 from repvit_sam.export.quantize import calibration_photos, to_fp16, to_int8
 from repvit_sam.export.traceable import prepare
-from repvit_sam.export.verify import Comparison, Reference
+from repvit_sam.export.verify import Comparison, PyTorchReference
 from repvit_sam.modeling.image_encoder import FAMILIES
 from repvit_sam.modeling.sam import SamModel
 
 _PHOTOS = repvit_sam.example_photo("coffee").parent
-_ONNX = ("fp32", "fp16", "int8")
+_HELP = "{}; repeat the option for several; all by default"
 
 
 def measure_encoder(model: SamModel, folder: Path, coreml: list[str], onnx: list[str]) -> dict[str, str]:
-    """Label -> megabytes, and for Core ML the difference of the embedding on the bundled photograph."""
-    prepared, reference, row = prepare(model), Reference(model), {}
+    """Label -> megabytes, and for Core ML the comparison with PyTorch on the example photograph."""
+    prepared, reference, row = prepare(model), PyTorchReference(model), {}
     for precision in coreml:
         path = _saved(convert_encoder(prepared, precision, picture=True), folder / f"{precision}.mlpackage")
         found = _compare(reference, CoreMLEncoder(path, model.canvas_size))
@@ -42,7 +42,7 @@ def measure_encoder(model: SamModel, folder: Path, coreml: list[str], onnx: list
 
 
 def measure_decoder(model: SamModel, folder: Path, coreml: list[str], onnx: list[str]) -> dict[str, str]:
-    """The same for the decoder, which is one for all variants and has no int8 form."""
+    """Label -> megabytes, for the decoder: the same for all variants, and never in int8."""
     prepared, row = prepare(model), {}
     for precision in coreml:
         path = _saved(convert_decoder(prepared, precision), folder / f"{precision}.mlpackage")
@@ -52,15 +52,15 @@ def measure_decoder(model: SamModel, folder: Path, coreml: list[str], onnx: list
     return row | _onnx_sizes(folder / "decoder.onnx", precisions, model.canvas_size)
 
 
-def _onnx_sizes(whole: Path, precisions: list[str], canvas: int) -> dict[str, str]:
+def _onnx_sizes(fp32: Path, precisions: list[str], canvas: int) -> dict[str, str]:
     row = {}
     for precision in precisions:
-        path = whole.with_name(f"{precision}.onnx")
+        path = fp32.with_name(f"{precision}.onnx")
         if precision == "fp16":
-            to_fp16(whole, path)
-        elif precision == "int8":  # the size does not depend on the photographs
-            to_int8(whole, path, calibration_photos(_PHOTOS)[:1], canvas, lambda done, total: None)
-        row[f"ONNX {precision}"] = _megabytes(whole if precision == "fp32" else path)
+            to_fp16(fp32, path)
+        elif precision == "int8":  # the size does not depend on the photograph
+            to_int8(fp32, path, calibration_photos(_PHOTOS)[:1], canvas, lambda done, total: None)
+        row[f"ONNX {precision}"] = _megabytes(fp32 if precision == "fp32" else path)
     return row
 
 
@@ -69,7 +69,7 @@ def _saved(package: Any, path: Path) -> Path:
     return path
 
 
-def _compare(reference: Reference, encoder: CoreMLEncoder) -> Comparison:
+def _compare(reference: PyTorchReference, encoder: CoreMLEncoder) -> Comparison:
     return reference.compare_encoder(lambda content, canvas: encoder.encode_content(content))
 
 
@@ -79,14 +79,14 @@ def _megabytes(path: Path) -> str:
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="variants, checkpoints; all variants by default")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="variants or checkpoints; all variants by default")] = None,
     canvas: Annotated[int, typer.Option(help="side of the canvas in pixels")] = 1024,
-    coreml: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PRECISIONS)}; repeat; all by default")] = None,
-    onnx: Annotated[list[str] | None, typer.Option(help=f"{', '.join(_ONNX)}; repeat; all by default")] = None,
+    coreml: Annotated[list[str] | None, typer.Option(help=_HELP.format(", ".join(COREML_PRECISIONS)))] = None,
+    onnx: Annotated[list[str] | None, typer.Option(help=_HELP.format(", ".join(ONNX_PRECISIONS)))] = None,
 ) -> None:
-    """Sizes in megabytes, and differences from PyTorch."""
+    """Sizes in megabytes, and how close Core ML encoders are to PyTorch."""
     with report_errors():
-        kinds = (_known("coreml", coreml, PRECISIONS), _known("onnx", onnx, _ONNX))
+        kinds = (_known("coreml", coreml, COREML_PRECISIONS), _known("onnx", onnx, ONNX_PRECISIONS))
         for index, name in enumerate(names or list(FAMILIES)):
             if name in FAMILIES:
                 model = build_repvit_sam(name, canvas=canvas)
@@ -98,8 +98,8 @@ def main(
 
 
 def _known(option: str, given: list[str] | None, known: tuple[str, ...]) -> list[str]:
-    if strange := set(given or ()) - set(known):
-        raise ValueError(f"--{option} must be one of {', '.join(known)}, got {', '.join(sorted(strange))}")
+    if unknown := set(given or ()) - set(known):
+        raise ValueError(f"--{option} must be one of {', '.join(known)}, got {', '.join(sorted(unknown))}")
     return given or list(known)
 
 

@@ -28,6 +28,28 @@ class CanvasPrompts:
     boxes: Any = None
     mask_input: Any = None
 
+    def labelled_points(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Points and boxes of NumPy prompts as an exported decoder takes them: (B, N, 2) and labels (B, N).
+
+        A box becomes its corners with labels 2 and 3. Points without a box are followed by one padding point of label
+        -1, as SAM was trained. A mask alone has no points.
+        """
+        coords: list[NDArray[Any]] = []
+        labels: list[NDArray[Any]] = []
+        if self.point_coords is not None:
+            coords.append(np.asarray(self.point_coords))
+            labels.append(np.asarray(self.point_labels))
+        if self.boxes is not None:
+            coords.append(np.asarray(self.boxes).reshape(-1, 2, 2))  # (B, 4) -> (B, 2 corners, 2)
+            labels.append(np.tile([2, 3], (len(self.boxes), 1)))
+        elif coords:
+            coords.append(np.zeros((len(coords[0]), 1, 2)))
+            labels.append(np.full((len(coords[0]), 1), -1))
+        if not coords:
+            count = 1 if self.mask_input is None else len(self.mask_input)
+            return np.zeros((count, 0, 2), dtype=np.float32), np.zeros((count, 0), dtype=np.float32)
+        return np.concatenate(coords, axis=1).astype(np.float32), np.concatenate(labels, axis=1).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class Prompts:

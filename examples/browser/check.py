@@ -1,4 +1,4 @@
-"""Does the page give Python's masks? Asked in a real Chromium, with clicks and drags.
+"""Compare the page's masks with Python's: clicks and drags in Chromium.
 
 python examples/browser/check.py onnx/ --checkpoint small --screenshot build/browser.png
 """
@@ -14,18 +14,18 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from serve import ROOT, RUNTIME, make_server
+from serve import RUNTIME, make_server
 
 import repvit_sam
 from repvit_sam.masks import best_mask
 
-CLICK = (300.0, 200.0)  # in pixels of app/photos/coffee.jpg: the cup
+CLICK = (300.0, 200.0)  # in pixels of the example photo coffee.jpg: the cup
 CORRECTION = (240.0, 250.0)
 DRAG = (170.0, 12.0, 425.0, 282.0)
 
 
 class Page:
-    """The example's page in Chromium; places are in pixels of the photo."""
+    """The page in Chromium; coordinates are in pixels of the photo."""
 
     def __init__(self, browser: Any, url: str) -> None:
         self.errors: list[str] = []
@@ -54,7 +54,7 @@ class Page:
         return self._mask()
 
     def _mask(self) -> np.ndarray:
-        """(H, W) bool, read off the overlay."""
+        """(H, W) bool, read from the overlay."""
         self._wait_for("Mask in")
         read = """() => {
             const canvas = document.getElementById('mask'), context = canvas.getContext('2d');
@@ -72,24 +72,24 @@ class Page:
 
     def _wait_for(self, text: str) -> None:
         self.page.wait_for_function(
-            "text => /^That failed|^" + text + "/.test(document.getElementById('status').textContent)", arg=text
+            "text => /^Error|^" + text + "/.test(document.getElementById('status').textContent)", arg=text
         )
-        if self.status().startswith("That failed"):
+        if self.status().startswith("Error"):
             raise RuntimeError(f"{self.status()} {' '.join(self.errors)}")
 
 
 def main(
-    export: Annotated[Path, typer.Argument(help="a folder of repvit-sam export onnx")],
-    checkpoint: Annotated[str, typer.Option(help="what was exported")] = "small",
-    runtime: Annotated[Path, typer.Option(help="onnxruntime-web's dist")] = RUNTIME,
-    screenshot: Annotated[Path | None, typer.Option(help="a picture of the page, .png")] = None,
+    export: Annotated[Path, typer.Argument(help="folder written by repvit-sam export onnx")],
+    checkpoint: Annotated[str, typer.Option(help="the checkpoint that was exported")] = "small",
+    runtime: Annotated[Path, typer.Option(help="the folder dist of onnxruntime-web")] = RUNTIME,
+    screenshot: Annotated[Path | None, typer.Option(help="save a picture of the page as this .png")] = None,
 ) -> None:
-    """IoU between masks of the page and masks of SamPredictor with PyTorch; fails below 0.99."""
+    """Print the IoU between masks of the page and of SamPredictor with PyTorch; exit with 1 if one is below 0.99."""
     from playwright.sync_api import sync_playwright
 
     canvas = json.loads((export / "manifest.json").read_text())["files"]["encoder.onnx"]["canvas"]
     predictor = repvit_sam.SamPredictor(repvit_sam.load(checkpoint, device="cpu", canvas=canvas))
-    predictor.set_image(ROOT / "app" / "photos" / "coffee.jpg")
+    predictor.set_image(repvit_sam.example_photo("coffee"))
     masks, ious, _ = predictor.predict([CLICK], [1])
     expected = {
         "a click": masks[best_mask(ious)],
@@ -99,7 +99,7 @@ def main(
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     server = make_server(export, runtime)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    least = 1.0
+    min_iou = 1.0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = Page(browser, f"http://127.0.0.1:{server.server_address[1]}/")
@@ -112,16 +112,16 @@ def main(
         for name, act in actions.items():
             found = act()
             iou = (found & expected[name]).sum() / (found | expected[name]).sum()
-            least = min(least, float(iou))
+            min_iou = min(min_iou, float(iou))
             typer.echo(f"{name}: {found.sum()} pixels, IoU {iou:.4f} with Python. {page.status()}")
         if screenshot:
             screenshot.parent.mkdir(parents=True, exist_ok=True)
             page.page.screenshot(path=str(screenshot))
         for error in page.errors:
-            typer.echo(f"the page says: {error}", err=True)
+            typer.echo(f"error on the page: {error}", err=True)
         browser.close()
     server.shutdown()
-    if least < 0.99 or page.errors:
+    if min_iou < 0.99 or page.errors:
         sys.exit(1)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
+from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE
 from ..errors import CheckpointError
 from ..prompts import CanvasPrompts
-from .onnx_session import open_session
+from .onnx_session import decoder_feeds, open_session
 
 
 class OnnxBackend:
@@ -63,23 +63,11 @@ class OnnxBackend:
         self, image_embedding: NDArray[np.float32], prompts: CanvasPrompts, masks: slice
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See ``Backend``."""
-        grid, low = self.canvas_size // EMBEDDING_STRIDE, self.canvas_size // LOGITS_STRIDE
+        grid = self.canvas_size // EMBEDDING_STRIDE
         if image_embedding.shape != (1, EMBEDDING_CHANNELS, grid, grid):
             expected = (1, EMBEDDING_CHANNELS, grid, grid)
             raise ValueError(f"an image embedding must have shape {expected}, got {image_embedding.shape}")
-        given = prompts.mask_input is not None
-        mask_input = prompts.mask_input if given else np.zeros((1, 1, low, low))
-        coords, labels = labelled_points(
-            prompts.point_coords, prompts.point_labels, prompts.boxes, count=len(mask_input)
-        )
-        feeds = {
-            "image_embeddings": image_embedding,
-            "point_coords": coords,
-            "point_labels": labels,
-            "mask_input": np.asarray(mask_input, dtype=np.float32),
-            "has_mask_input": np.array([float(given)], dtype=np.float32),
-            "orig_im_size": np.array([low, low], dtype=np.float32),  # unused: masks are cut by masks.py
-        }
+        feeds = decoder_feeds(image_embedding, prompts)
         logits, ious = self._decoder.run(["low_res_masks", "iou_predictions"], feeds)
         return logits[:, masks], ious[:, masks]
 
@@ -90,34 +78,6 @@ class OnnxBackend:
     def adopt(self, image_embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Backend``."""
         return image_embedding
-
-
-def labelled_points(
-    point_coords: NDArray[Any] | None, point_labels: NDArray[Any] | None, boxes: NDArray[Any] | None, count: int = 1
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Points and boxes as an exported decoder takes them: (B, N, 2) coordinates and (B, N) labels.
-
-    A box is its corners with labels 2 and 3; points without a box are followed by one padding point, label -1, as SAM
-    was trained; a mask alone has no points.
-
-    Args:
-        count: B where there are neither points nor boxes.
-    """
-    coords: list[NDArray[Any]] = []
-    labels: list[NDArray[Any]] = []
-    if point_coords is not None and point_labels is not None:
-        coords.append(np.asarray(point_coords))
-        labels.append(np.asarray(point_labels))
-        count = len(point_coords)
-    if boxes is not None:
-        coords.append(np.asarray(boxes).reshape(-1, 2, 2))
-        labels.append(np.tile([2, 3], (len(boxes), 1)))
-    elif coords:
-        coords.append(np.zeros((count, 1, 2)))
-        labels.append(np.full((count, 1), -1))
-    if not coords:
-        return np.zeros((count, 0, 2), dtype=np.float32), np.zeros((count, 0), dtype=np.float32)
-    return np.concatenate(coords, axis=1).astype(np.float32), np.concatenate(labels, axis=1).astype(np.float32)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
 from ..errors import CheckpointError, RepVitSamError
+from ..prompts import CanvasPrompts
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -49,3 +51,24 @@ def open_session(path: Path, device: str = "cpu") -> Session:
     except Exception as error:
         raise CheckpointError(f"{path} cannot be read by ONNX Runtime: {str(error).splitlines()[0]}") from error
     return Session(session, run_options)
+
+
+def decoder_feeds(image_embedding: NDArray[Any], prompts: CanvasPrompts) -> dict[str, NDArray[Any]]:
+    """Named inputs of an exported decoder, for its outputs low_res_masks and iou_predictions.
+
+    Args:
+        image_embedding: (1, 256, S/16, S/16).
+        prompts: NumPy arrays.
+    """
+    coords, labels = prompts.labelled_points()
+    low = image_embedding.shape[-1] * EMBEDDING_STRIDE // LOGITS_STRIDE  # S/4
+    has_mask = prompts.mask_input is not None
+    mask_input = prompts.mask_input if has_mask else np.zeros((1, 1, low, low))
+    return {
+        "image_embeddings": image_embedding,
+        "point_coords": coords,
+        "point_labels": labels,
+        "mask_input": np.asarray(mask_input, dtype=np.float32),
+        "has_mask_input": np.array([float(has_mask)], dtype=np.float32),
+        "orig_im_size": np.array([low, low], dtype=np.float32),  # only the output "masks" depends on it
+    }

@@ -261,7 +261,7 @@ def export_to_coreml(
         from ..export import ExportConfig, export_coreml
 
         wish = ExportConfig(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
-        for path in export_coreml(wish, picture=not tensor, upscaled=upscaled, say=_to_stderr):
+        for path in export_coreml(wish, picture=not tensor, upscaled=upscaled, log=_to_stderr):
             typer.echo(path)
 
 
@@ -289,7 +289,7 @@ def export_to_onnx(
         from ..export import ExportConfig, export_onnx
 
         wish = ExportConfig(checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force)
-        for path in export_onnx(wish, calibrate, picture, single_mask, say=_to_stderr):
+        for path in export_onnx(wish, calibrate, picture, single_mask, log=_to_stderr):
             typer.echo(path)
 
 

@@ -1,7 +1,9 @@
-"""Core ML and ONNX: the same masks on a phone, in a browser, without torch. Needs the extra ``repvit-sam[export]``."""
+"""Export a checkpoint to Core ML or ONNX, to run it without PyTorch. Needs the extra ``repvit-sam[export]``."""
 
 from __future__ import annotations
 
-from .exporting import ONNX_PRECISIONS, ExportConfig, export_coreml, export_onnx
+from .config import ONNX_PRECISIONS, ExportConfig
+from .coreml import export_coreml
+from .onnx import export_onnx
 
 __all__ = ["ONNX_PRECISIONS", "ExportConfig", "export_coreml", "export_onnx"]

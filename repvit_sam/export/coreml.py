@@ -1,46 +1,111 @@
-"""A model -> Core ML packages for iOS 16, macOS 13 and later, every shape fixed for the Neural Engine."""
+"""Export to Core ML: packages for iOS 16, macOS 13 and later, with fixed shapes for the Neural Engine."""
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .. import __version__
 from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
-from ..errors import ExportError
 from ..modeling.sam import SamModel
-from .traceable import CoreMLDecoder, PictureEncoder
+from ..photo import Photo
+from ..prompts import CanvasPrompts
+from .config import COREML_PRECISIONS, PROMPT_SLOTS, ExportConfig, Log
+from .coreml_runtime.model import CoreMLDecoder, CoreMLEncoder
+from .libraries import import_coremltools, quiet_coremltools
+from .metadata import AUTHOR, LICENCE, ExportMetadata
+from .pipeline import run_export
+from .quantize import quantize_coreml_weights
+from .signatures import Signature, coreml_decoder_signature, encoder_signature
+from .traceable import CoreMLDecoderModule, PictureEncoder
+from .verify import PADDING_VALUE, Comparison, PyTorchReference
 
-PRECISIONS = ("fp16", "fp32", "palette8", "linear8")  # the last two: fp16 that keeps its weights in 8 bits
-PROMPT_SLOTS = 16  # points and box corners that one call takes
-LARGEST_CANVAS = 2048  # places on the canvas are counted in fp16, which holds every integer up to here
+
+def export_coreml(
+    config: ExportConfig, picture: bool = True, upscaled: bool = False, log: Log = lambda line: None
+) -> list[Path]:
+    """Write encoder.mlpackage, decoder.mlpackage and manifest.json.
+
+    Args:
+        picture: the encoder takes a picture and normalises it; False: the normalised canvas as a tensor.
+        upscaled: the decoder also returns its logits at the size of the canvas.
+        log: called with a line of text at every step.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ExportError: files exist already, a library is missing, or a file differs too much from PyTorch.
+        ValueError: unknown precision, or a canvas size that cannot be used.
+    """
+    config.check_precision("Core ML", COREML_PRECISIONS)
+    import_coremltools()
+    return run_export(config, CoreMLExporter(config.precision, picture, upscaled), log)
 
 
-def coremltools() -> Any:
-    """The library, imported when it is needed, without what it says while it looks for Apple's parts."""
-    with _quiet():
-        try:
-            import coremltools
-        except ImportError:
-            raise ExportError("Core ML export needs its extra: pip install 'repvit-sam[export]'") from None
-    return coremltools
+@dataclass(frozen=True)
+class CoreMLExporter:
+    """Core ML as an ``Exporter``; the fields are the arguments of ``export_coreml``."""
+
+    precision: str
+    picture: bool = True
+    upscaled: bool = False
+    runtime: ClassVar[str] = "coreml"
+    suffix: ClassVar[str] = ".mlpackage"
+    max_canvas: ClassVar[int] = 2048  # Core ML counts rows and columns in fp16, which holds every integer up to here
+
+    def precision_of(self, part: str) -> str:
+        """See ``Exporter``."""
+        return self.precision
+
+    def signature(self, part: str, canvas: int) -> Signature:
+        """See ``Exporter``."""
+        if part == "encoder":
+            return encoder_signature(canvas, self.picture, "image_embedding", open_batch=False)
+        return coreml_decoder_signature(canvas, self.upscaled, PROMPT_SLOTS)
+
+    def write(self, model: SamModel, path: Path, metadata: ExportMetadata) -> None:
+        """See ``Exporter``."""
+        if metadata.part == "encoder":
+            package = convert_encoder(model, self.precision, self.picture)
+        else:
+            package = convert_decoder(model, self.precision, self.upscaled)
+        _set_metadata(package, metadata)
+        package.save(str(path))
+
+    def compare(self, reference: PyTorchReference, part: str, path: Path) -> Comparison:
+        """See ``Exporter``."""
+        canvas_size = reference.fit.canvas_size
+        if part == "encoder":
+            encoder = CoreMLEncoder(path, canvas_size)
+
+            def encode(content: Photo, canvas: NDArray[Any]) -> NDArray[Any]:
+                return encoder.encode_content(content, PADDING_VALUE) if self.picture else encoder.encode_canvas(canvas)
+
+            return reference.compare_encoder(encode)
+        decoder = CoreMLDecoder(path, canvas_size)
+
+        def decode(embedding: NDArray[Any], prompts: CanvasPrompts) -> NDArray[Any]:
+            coords, labels = prompts.labelled_points()
+            return decoder.decode(embedding, coords[0], labels[0], prompts.mask_input)["low_res_logits"]
+
+        return reference.compare_decoder(decode)
 
 
 def convert_encoder(model: SamModel, precision: str, picture: bool) -> Any:
-    """The fused encoder as a coremltools ``MLModel``.
+    """The encoder of a model from ``traceable.prepare``, as a coremltools ``MLModel``.
 
     Args:
-        picture: take an RGB picture and ``content_hw``, normalise and blank the padding inside; False takes the
-            finished canvas as a tensor.
+        picture: it takes an RGB picture and ``content_hw``, normalises and sets the padding to zero; False: it takes
+            the normalised canvas as a tensor.
     """
-    ct = coremltools()
+    ct = import_coremltools()
     side = model.canvas_size
     canvas = torch.zeros(1, 3, side, side)
     if picture:
@@ -53,12 +118,17 @@ def convert_encoder(model: SamModel, precision: str, picture: bool) -> Any:
     else:
         network, example = model.image_encoder, (canvas,)
         inputs = [ct.TensorType("canvas", shape=(1, 3, side, side), dtype=np.float32)]
-    return _convert(network, example, inputs, {"image_embedding": None}, precision)
+    return _convert(network, example, inputs, {"image_embedding": _float_type(precision)}, precision)
 
 
 def convert_decoder(model: SamModel, precision: str, upscaled: bool = False, slots: int = PROMPT_SLOTS) -> Any:
-    """Prompt encoder and mask decoder as a coremltools ``MLModel``; ``upscaled`` adds logits on the canvas."""
-    ct = coremltools()
+    """Prompt encoder and mask decoder of a model from ``traceable.prepare``, as a coremltools ``MLModel``.
+
+    Args:
+        upscaled: it also returns logits at the size of the canvas.
+        slots: number of points and box corners in one call.
+    """
+    ct = import_coremltools()
     grid, low = model.canvas_size // EMBEDDING_STRIDE, model.canvas_size // LOGITS_STRIDE
     shapes = {
         "image_embedding": (1, EMBEDDING_CHANNELS, grid, grid),
@@ -67,95 +137,55 @@ def convert_decoder(model: SamModel, precision: str, upscaled: bool = False, slo
         "mask_input": (1, 1, low, low),
         "has_mask_input": (1,),
     }
-    # the encoder's output goes in as it comes out; coordinates need more digits than fp16 has
-    half = np.float32 if precision == "fp32" else np.float16
-    kinds = {name: np.float32 for name in shapes} | {"image_embedding": half}
-    inputs = [ct.TensorType(name, shape=shape, dtype=kinds[name]) for name, shape in shapes.items()]
+    # the embedding has the type of the encoder's output; coordinates need more precision than fp16 has
+    dtypes = {name: np.float32 for name in shapes} | {"image_embedding": _float_type(precision)}
+    inputs = [ct.TensorType(name, shape=shape, dtype=dtypes[name]) for name, shape in shapes.items()]
     outputs = {"low_res_logits": np.float32, "iou_predictions": np.float32}
     if upscaled:
         outputs["logits"] = np.float32
     example = tuple(torch.zeros(shape) for shape in shapes.values())
-    return _convert(CoreMLDecoder(model, upscaled).eval(), example, inputs, outputs, precision)
+    return _convert(CoreMLDecoderModule(model, upscaled).eval(), example, inputs, outputs, precision)
+
+
+def _set_metadata(package: Any, metadata: ExportMetadata) -> None:
+    package.short_description = metadata.description
+    package.author, package.license, package.version = AUTHOR, LICENCE, __version__
+    package.user_defined_metadata.update(metadata.as_strings())
+    for tensor in metadata.inputs:
+        package.input_description[tensor.name] = tensor.meaning
+    for tensor in metadata.outputs:
+        package.output_description[tensor.name] = tensor.meaning
 
 
 def _convert(
     network: nn.Module, example: tuple[Tensor, ...], inputs: list[Any], outputs: dict[str, Any], precision: str
 ) -> Any:
-    ct = coremltools()
-    half = ct.transform.FP16ComputePrecision(op_selector=lambda op: not _leads_to_sine(op))
-    with _quiet(), torch.no_grad():
-        # not torch.jit.trace: sizes that it leaves in the graph are more than coremltools reads with a recent NumPy
+    ct = import_coremltools()
+    half = ct.transform.FP16ComputePrecision(op_selector=lambda op: not _leads_to_sin_or_cos(op))
+    with quiet_coremltools(), torch.no_grad():
+        # not torch.jit.trace: it leaves sizes in the graph that coremltools cannot read with a recent NumPy
         exported = torch.export.export(network.eval(), example).run_decompositions({})
         package = ct.convert(
             exported,
             inputs=inputs,
-            outputs=[ct.TensorType(name, dtype=_output_type(kind, precision)) for name, kind in outputs.items()],
+            outputs=[ct.TensorType(name, dtype=dtype) for name, dtype in outputs.items()],
             minimum_deployment_target=ct.target.iOS16,
             compute_precision=ct.precision.FLOAT32 if precision == "fp32" else half,
             convert_to="mlprogram",
         )
-    return _compress(package, precision)
+    return quantize_coreml_weights(package, precision)
 
 
-def _output_type(kind: Any, precision: str) -> Any:
-    if kind is not None:
-        return kind
+def _float_type(precision: str) -> Any:
     return np.float32 if precision == "fp32" else np.float16
 
 
-def _compress(package: Any, precision: str) -> Any:
-    from coremltools.optimize import coreml as optimize
-
-    with _quiet():
-        if precision == "palette8":
-            palette = optimize.OpPalettizerConfig(mode="custom", lut_function=_palette)
-            return optimize.palettize_weights(package, optimize.OptimizationConfig(global_config=palette))
-        if precision == "linear8":
-            linear = optimize.OpLinearQuantizerConfig(mode="linear_symmetric")
-            return optimize.linear_quantize_weights(package, optimize.OptimizationConfig(global_config=linear))
-    return package
-
-
-def _palette(weight: Any) -> tuple[Any, Any]:
-    """The 256 values that stand best for a tensor (k-means in one dimension), and which of them each number takes."""
-    numbers = np.sort(np.asarray(weight, dtype=np.float64).reshape(-1))
-    sums = np.concatenate([[0.0], np.cumsum(numbers)])
-    # where the best values lie: with the cube root of the density (Panter and Dite 1951); k-means finishes from there
-    counts, edges = np.histogram(numbers, 64)
-    share = np.concatenate([[0.0], np.cumsum(np.cbrt(counts))])
-    values = np.interp((np.arange(256) + 0.5) / 256, share / share[-1], edges)
-    for _ in range(30):
-        borders = np.searchsorted(numbers, (values[1:] + values[:-1]) / 2)
-        ends = np.concatenate([[0], borders, [numbers.size]])
-        counts = np.diff(ends)
-        means = np.diff(sums[ends]) / np.maximum(counts, 1)
-        values = np.sort(np.where(counts > 0, means, values))
-    indices = np.searchsorted((values[1:] + values[:-1]) / 2, np.asarray(weight, dtype=np.float64).reshape(-1))
-    return values.astype(np.asarray(weight).dtype), indices.astype(np.uint8)
-
-
-def _leads_to_sine(op: Any) -> bool:
-    """Whether an operation makes the angles of prompts: 2 pi times a coordinate, which fp16 would move by pixels."""
+def _leads_to_sin_or_cos(op: Any) -> bool:
+    """Whether an operation computes the angles of points, 2 pi times a coordinate: fp16 would move them by pixels."""
     if op.op_type in ("sin", "cos"):
         return True
     children = [child for output in op.outputs for child in output.child_ops]
-    return any(_leads_to_sine(child) for child in children if child.op_type in _BEFORE_SINE)
+    return any(_leads_to_sin_or_cos(child) for child in children if child.op_type in _BEFORE_SIN_OR_COS)
 
 
-_BEFORE_SINE = ("sin", "cos", "add", "sub", "mul", "real_div", "matmul", "linear", "const", "cast")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """coremltools tells of versions that it was not tried with, and draws bars: neither is for a user."""
-    loggers = [logging.getLogger(name) for name in ("coremltools", "coremltools.converters")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+_BEFORE_SIN_OR_COS = ("sin", "cos", "add", "sub", "mul", "real_div", "matmul", "linear", "const", "cast")

@@ -1,4 +1,4 @@
-"""What an exported file says of itself: inside (metadata) and beside (manifest.json)."""
+"""What an exported file is: text inside the file, and an entry in the folder's manifest.json."""
 
 from __future__ import annotations
 
@@ -8,34 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE, PIXEL_MEAN, PIXEL_STD
 from ..errors import ExportError
-from ..files import atomic_write
+from .signatures import POINT_LABELS, TensorSpec
 
 AUTHOR = "RepViT-SAM (Wang, Chen, Lin, Han, Ding), Segment Anything (Kirillov et al.); exported by repvit-sam"
 LICENCE = "Apache-2.0"
-LABELS = {
-    "-1": "padding",
-    "0": "background point",
-    "1": "object point",
-    "2": "box, top left corner",
-    "3": "box, bottom right corner",
-}
+MANIFEST = "manifest.json"
 _FORMAT = "repvit-sam-export/1"
 
 
-@dataclass(frozen=True)
-class Port:
-    """One input or output."""
-
-    name: str
-    shape: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """One exported file."""
+@dataclass(frozen=True, kw_only=True)
+class ExportMetadata:
+    """One exported file. The names of these fields are keys of manifest.json."""
 
     file: str
     part: str
@@ -46,13 +30,19 @@ class Facts:
     checkpoint: str
     checkpoint_sha256: str
     encoder_fingerprint: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     single_mask: bool = False
     prompt_slots: int = 0
 
-    def as_texts(self) -> dict[str, str]:
-        """For metadata inside a file, which is text."""
+    @property
+    def description(self) -> str:
+        """One line for a person who opens the file."""
+        what = {"encoder": "image encoder", "decoder": "prompt encoder and mask decoder"}[self.part]
+        return f"RepViT-SAM {what} ({self.variant}, canvas {self.canvas}, {self.precision})"
+
+    def as_strings(self) -> dict[str, str]:
+        """Key -> value, for the file's own metadata."""
         return {
             "part": self.part,
             "variant": self.variant,
@@ -61,95 +51,45 @@ class Facts:
             "checkpoint": self.checkpoint,
             "checkpoint_sha256": self.checkpoint_sha256,
             "encoder_fingerprint": self.encoder_fingerprint,
-            "point_labels": json.dumps(LABELS),
+            "point_labels": json.dumps(POINT_LABELS),
             "licence": LICENCE,
             "author": AUTHOR,
             "version": __version__,
-            **{f"input {port.name}": f"{port.shape}: {port.meaning}" for port in self.inputs},
-            **{f"output {port.name}": f"{port.shape}: {port.meaning}" for port in self.outputs},
+            **{f"input {tensor.name}": f"{tensor.shape}: {tensor.meaning}" for tensor in self.inputs},
+            **{f"output {tensor.name}": f"{tensor.shape}: {tensor.meaning}" for tensor in self.outputs},
         }
 
-    @property
-    def sentence(self) -> str:
-        """What the file is, for a person who opens it."""
-        what = {"encoder": "image encoder", "decoder": "prompt encoder and mask decoder"}[self.part]
-        return f"RepViT-SAM {what} ({self.variant}, canvas {self.canvas}, {self.precision})"
-
-
-def encoder_ports(
-    canvas: int, picture: bool, output: str, open_batch: bool
-) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """Inputs and outputs of an encoder."""
-    grid, batch = canvas // EMBEDDING_STRIDE, "B" if open_batch else "1"
-    if picture:
-        inputs: tuple[Port, ...] = (
-            Port(
-                "image",
-                f"(1, 3, {canvas}, {canvas})",
-                f"RGB, 0..255: the photo with its long side resized to {canvas}, at the top left; anything elsewhere",
-            ),
-            Port("content_hw", "(2,)", "height and width of the photo on the canvas, in pixels"),
-        )
-    else:
-        inputs = (
-            Port(
-                "canvas",
-                f"({batch}, 3, {canvas}, {canvas})",
-                f"RGB, long side resized to {canvas}, minus mean {PIXEL_MEAN}, divided by std {PIXEL_STD}, then padded "
-                "with zeros right and below",
-            ),
-        )
-    return inputs, (Port(output, f"({batch}, 256, {grid}, {grid})", "image embedding, as the decoder takes it"),)
-
-
-def decoder_ports(
-    canvas: int, embedding: str, prompts: str, points: str, logits: str, masks: int
-) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """The inputs and outputs that decoders of both runtimes share."""
-    grid, low = canvas // EMBEDDING_STRIDE, canvas // LOGITS_STRIDE
-    order = "the single mask, then the three for an ambiguous prompt" if masks == 4 else "chosen by SAM's rule"
-    inputs = (
-        Port(embedding, f"(1, 256, {grid}, {grid})", "of the encoder"),
-        Port("point_coords", f"({prompts}, {points}, 2)", f"x, y in pixels of the canvas ({canvas})"),
-        Port("point_labels", f"({prompts}, {points})", "; ".join(f"{k} {v}" for k, v in LABELS.items())),
-        Port(
-            "mask_input", f"({prompts}, 1, {low}, {low})", f"one mask of an earlier {logits}; zeros where there is none"
-        ),
-        Port("has_mask_input", "(1,)", "1 where mask_input is to be used, else 0"),
-    )
-    outputs = (
-        Port(logits, f"({prompts}, {masks}, {low}, {low})", f"logits, object above 0: {order}"),
-        Port("iou_predictions", f"({prompts}, {masks})", "how good the model thinks each mask, 0..1"),
-    )
-    return inputs, outputs
-
-
-def write_manifest(folder: Path, facts: list[Facts], verified: dict[str, dict[str, float]]) -> Path:
-    """Enter files into the folder's manifest.json; what it says of other files stays."""
-    path = folder / "manifest.json"
-    known = read_manifest(path)["files"] if path.exists() else {}
-    for one in facts:
-        entry: dict[str, Any] = asdict(one)
+    def as_manifest_entry(self, verified: dict[str, float]) -> dict[str, Any]:
+        """The file's entry in manifest.json."""
+        entry: dict[str, Any] = asdict(self)
         del entry["file"]
-        known[one.file] = {
+        return {
             **entry,
-            "point_labels": LABELS if one.part == "decoder" else {},
+            "point_labels": POINT_LABELS if self.part == "decoder" else {},
             "author": AUTHOR,
             "licence": LICENCE,
             "version": __version__,
-            "verified": verified[one.file],
+            "verified": verified,
         }
-    with atomic_write(path) as beside:
-        beside.write_text(json.dumps({"format": _FORMAT, "files": known}, indent=2) + "\n", encoding="utf-8")
-    return path
+
+
+def write_manifest(path: Path, entries: dict[str, dict[str, Any]], earlier: Path) -> None:
+    """Write the entries, by file name, and those that an earlier manifest has for other files."""
+    files = read_manifest(earlier)["files"] if earlier.exists() else {}
+    text = json.dumps({"format": _FORMAT, "files": files | entries}, indent=2)
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Raise ExportError unless this is a manifest of ours."""
+    """A manifest.json that an export wrote.
+
+    Raises:
+        ExportError: the file cannot be read, or is something else.
+    """
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportError(f"{path} cannot be read ({error}); move it away") from None
     if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
-        raise ExportError(f"{path} is no manifest of an export; take another --out, or move it away")
+        raise ExportError(f"{path} was not written by an export; choose another --out, or move the file away")
     return manifest

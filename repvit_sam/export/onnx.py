@@ -1,28 +1,137 @@
-"""A model -> ONNX files: an encoder, and a decoder with the names that segment_anything's export gave the field."""
+"""Export to ONNX: an encoder, and a decoder with the input and output names of segment_anything's own export."""
 
 from __future__ import annotations
 
+import inspect
+import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
+from .. import __version__
+from ..backends.onnx_session import decoder_feeds, open_session
+from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE, MAX_CANVAS_SIZE
 from ..errors import ExportError
 from ..modeling.sam import SamModel
-from .traceable import OnnxDecoder, PictureEncoder
+from ..photo import Photo
+from ..prompts import CanvasPrompts
+from .config import ONNX_PRECISIONS, ExportConfig, Log
+from .libraries import import_onnx
+from .metadata import ExportMetadata
+from .pipeline import run_export
+from .quantize import calibration_photos, to_fp16, to_int8
+from .signatures import Signature, encoder_signature, onnx_decoder_signature
+from .traceable import OnnxDecoderModule, PictureEncoder
+from .verify import PADDING_VALUE, Comparison, PyTorchReference
 
-OPSET = 17  # has LayerNormalization; what segment_anything's export and onnxruntime-web know
+OPSET = 17  # the first with LayerNormalization; onnxruntime-web supports it
+
+
+def export_onnx(
+    config: ExportConfig,
+    calibrate: Path | None = None,
+    picture: bool = False,
+    single_mask: bool = False,
+    log: Log = lambda line: None,
+) -> list[Path]:
+    """Write encoder.onnx, decoder.onnx and manifest.json.
+
+    Args:
+        calibrate: a folder of photographs, for int8.
+        picture: the encoder takes uint8 pixels and normalises them; False: the normalised canvas.
+        single_mask: the decoder chooses one mask for each prompt by SAM's rule; False: it gives all four.
+        log: called with a line of text at every step.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ExportError: files exist already, a library is missing, or a file differs too much from PyTorch.
+        PhotoError: ``calibrate`` holds no photograph.
+        ValueError: unknown precision, options that exclude each other, or a canvas size that cannot be used.
+    """
+    config.check_precision("ONNX", ONNX_PRECISIONS)
+    photos: list[Path] = []
+    if config.precision == "int8":
+        if picture:
+            raise ValueError("int8 takes the normalised canvas; leave --picture out")
+        if "encoder" in config.parts and calibrate is None:
+            raise ValueError("int8 needs photographs for calibration: --calibrate FOLDER")
+        photos = [] if calibrate is None else calibration_photos(calibrate)
+    import_onnx()
+    return run_export(config, OnnxExporter(config.precision, picture, single_mask, photos, log), log)
+
+
+@dataclass(frozen=True)
+class OnnxExporter:
+    """ONNX as an ``Exporter``; the fields are the arguments of ``export_onnx``."""
+
+    precision: str
+    picture: bool
+    single_mask: bool
+    photos: list[Path]
+    log: Log
+    runtime: ClassVar[str] = "onnx"
+    suffix: ClassVar[str] = ".onnx"
+    max_canvas: ClassVar[int] = MAX_CANVAS_SIZE
+
+    def precision_of(self, part: str) -> str:
+        """See ``Exporter``. int8 is for the encoder's convolutions; the decoder is small and fast in fp32."""
+        return "fp32" if self.precision == "int8" and part == "decoder" else self.precision
+
+    def signature(self, part: str, canvas: int) -> Signature:
+        """See ``Exporter``."""
+        if part == "encoder":
+            return encoder_signature(canvas, self.picture, "image_embeddings", open_batch=not self.picture)
+        return onnx_decoder_signature(canvas, self.single_mask)
+
+    def write(self, model: SamModel, path: Path, metadata: ExportMetadata) -> None:
+        """See ``Exporter``."""
+        unquantized = path.with_name(f"fp32.{path.name}")
+        if metadata.part == "encoder":
+            write_encoder(model, unquantized, self.picture)
+        else:
+            write_decoder(model, unquantized, self.single_mask)
+        if metadata.precision == "fp16":
+            to_fp16(unquantized, path)
+        elif metadata.precision == "int8":
+            to_int8(unquantized, path, self.photos, model.canvas_size, self._log_calibration)
+        else:
+            os.replace(unquantized, path)
+        _set_metadata(path, metadata)
+        check_onnx_file(path)
+
+    def compare(self, reference: PyTorchReference, part: str, path: Path) -> Comparison:
+        """See ``Exporter``."""
+        session = open_session(path)
+
+        def encode(content: Photo, canvas: NDArray[Any]) -> NDArray[Any]:
+            feeds = _picture_feeds(content, canvas.shape[-1]) if self.picture else {"canvas": canvas}
+            return session.run(["image_embeddings"], feeds)[0]
+
+        def decode(embedding: NDArray[Any], prompts: CanvasPrompts) -> NDArray[Any]:
+            return session.run(["low_res_masks"], decoder_feeds(embedding, prompts))[0]
+
+        if part == "encoder":
+            return reference.compare_encoder(encode)
+        return reference.compare_decoder(decode, self.single_mask)
+
+    def _log_calibration(self, done: int, total: int) -> None:
+        self.log(f"calibrating: photo {done} of {total}")
 
 
 def write_encoder(model: SamModel, path: Path, picture: bool = False) -> None:
-    """The fused encoder.
+    """Write the encoder of a model from ``traceable.prepare``.
 
     Args:
-        picture: take uint8 pixels and ``content_hw``, normalise and blank the padding inside, one photo a call; False
-            takes finished canvases, any number of them.
+        picture: it takes the uint8 pixels of one photo and ``content_hw``, normalises and sets the padding to zero;
+            False: it takes any number of normalised canvases.
     """
     side = model.canvas_size
     if picture:
@@ -38,7 +147,10 @@ def write_encoder(model: SamModel, path: Path, picture: bool = False) -> None:
 
 
 def write_decoder(model: SamModel, path: Path, single_mask: bool = False) -> None:
-    """Prompt encoder and mask decoder: B prompts of N labelled points each on one embedding."""
+    """Write prompt encoder and mask decoder of a model from ``traceable.prepare``.
+
+    It takes B prompts of N labelled points each on one embedding. ``single_mask``: see ``export_onnx``.
+    """
     grid, low = model.canvas_size // EMBEDDING_STRIDE, model.canvas_size // LOGITS_STRIDE
     example = {
         "image_embeddings": torch.zeros(1, EMBEDDING_CHANNELS, grid, grid),
@@ -57,7 +169,16 @@ def write_decoder(model: SamModel, path: Path, single_mask: bool = False) -> Non
         "low_res_masks": {0: "prompts"},
     }
     outputs = ["masks", "iou_predictions", "low_res_masks"]
-    _write(OnnxDecoder(model, single_mask), tuple(example.values()), path, list(example), outputs, open_axes)
+    _write(OnnxDecoderModule(model, single_mask), tuple(example.values()), path, list(example), outputs, open_axes)
+
+
+def check_onnx_file(path: Path) -> None:
+    """Raise ExportError unless the file is valid ONNX."""
+    onnx, _ = import_onnx()
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception as error:
+        raise ExportError(f"{path.name} is not a valid ONNX file: {str(error).splitlines()[0]}") from error
 
 
 def _write(
@@ -68,9 +189,9 @@ def _write(
     outputs: list[str],
     open_axes: dict[str, dict[int, str]],
 ) -> None:
-    onnx, onnxslim = _libraries()
-    # torch's newer exporter (dynamo) binds a mask's batch of 1 to the number of prompts; the older one leaves it open
-    older: dict[str, Any] = {"dynamo": False} if _has_dynamo() else {}
+    onnx, onnxslim = import_onnx()
+    # torch's newer exporter (dynamo) ties the mask's batch size of 1 to the number of prompts; the older one does not
+    older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -85,28 +206,20 @@ def _write(
             **older,
         )
     onnx.save(onnxslim.slim(onnx.load(str(path))), str(path))
-    check(path)
+    check_onnx_file(path)
 
 
-def check(path: Path) -> None:
-    """Raise ExportError unless the file is sound ONNX."""
-    onnx, _ = _libraries()
-    try:
-        onnx.checker.check_model(str(path), full_check=True)
-    except Exception as error:
-        raise ExportError(f"{path.name} is no sound ONNX file: {str(error).splitlines()[0]}") from error
+def _set_metadata(path: Path, metadata: ExportMetadata) -> None:
+    onnx, _ = import_onnx()
+    model = onnx.load(str(path))
+    model.doc_string, model.producer_name, model.producer_version = metadata.description, "repvit-sam", __version__
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, metadata.as_strings())
+    onnx.save(model, str(path))
 
 
-def _has_dynamo() -> bool:
-    import inspect
-
-    return "dynamo" in inspect.signature(torch.onnx.export).parameters
-
-
-def _libraries() -> tuple[Any, Any]:
-    try:
-        import onnx
-        import onnxslim  # wheels for every system, and torch is not asked; onnx-simplifier compiles a runtime
-    except ImportError as error:
-        raise ExportError(f"ONNX export needs its extra ({error}): pip install 'repvit-sam[export]'") from None
-    return onnx, onnxslim
+def _picture_feeds(content: Photo, canvas_size: int) -> dict[str, NDArray[Any]]:
+    height, width = content.shape[:2]
+    image = np.full((1, 3, canvas_size, canvas_size), PADDING_VALUE, dtype=np.uint8)
+    image[0, :, :height, :width] = content.transpose(2, 0, 1)  # (H, W, 3) -> (3, H, W)
+    return {"image": image, "content_hw": np.array([height, width], dtype=np.float32)}

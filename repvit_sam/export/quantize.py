@@ -1,10 +1,7 @@
-"""ONNX files in fewer bits: fp16, and int8 calibrated on photographs."""
+"""Fewer bits for exported files: ONNX in fp16 and int8, Core ML weights in 8 bits."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,46 +12,54 @@ from numpy.typing import NDArray
 from ..canvas import photo_to_canvas
 from ..errors import ExportError, PhotoError
 from ..photo import find_photos, read_photo
+from .libraries import quiet_coremltools, quiet_quantization
 
 CALIBRATION_PHOTOS = 32  # box mIoU stays within 0.1 points with them (docs/deployment.md)
 
 
 def to_fp16(source: Path, target: Path) -> None:
-    """Compute in fp16, take and give float32. Coordinates and photo sizes keep float32: fp16 would move them."""
+    """Write an ONNX file that computes in fp16; its inputs and outputs stay float32.
+
+    Coordinates and photo sizes are computed in float32: fp16 would move them by pixels.
+    """
     import onnx
 
     try:
         from onnxruntime.transformers.float16 import convert_float_to_float16
-        from onnxruntime.transformers.onnx_model import OnnxBackend
+        from onnxruntime.transformers.onnx_model import OnnxModel
     except ImportError as error:
         raise ExportError(f"fp16 needs onnxruntime ({error}): pip install 'repvit-sam[export]'") from None
     model = onnx.load(str(source))
-    kept = _before(model.graph, ("Sin", "Cos")) | _sizes(model.graph)
-    half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(kept))
-    OnnxBackend.graph_topological_sort(half.graph)  # casts were appended at the end
+    float32_nodes = _nodes_up_to(model.graph, ("Sin", "Cos")) | _photo_size_nodes(model.graph)
+    half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(float32_nodes))
+    OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
     onnx.save(half, str(target))
 
 
 def to_int8(
-    source: Path, target: Path, photos: Sequence[Path], canvas_size: int, done: Callable[[int, int], None]
+    source: Path, target: Path, photos: Sequence[Path], canvas_size: int, log_progress: Callable[[int, int], None]
 ) -> None:
-    """The encoder's convolutions in 8 bits (QDQ, a scale a channel), ranges of activations from photographs.
+    """Write an encoder with its convolutions in 8 bits (QDQ, one scale for each channel).
 
-    The first convolution sees pixels and the neck makes the embedding; both stay as they are (docs/deployment.md has
-    what it costs in masks).
+    The first convolution, which reads pixels, and the neck's two, which make the embedding, keep float32. For the
+    cost in mask quality see docs/deployment.md.
+
+    Args:
+        photos: files, to measure the ranges of activations on.
+        log_progress: called with the number of photos done and their total.
     """
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = source.with_name(f"prepared.{source.name}")
-    with _quiet():
+    with quiet_quantization():
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         convolutions = [node.name for node in onnx.load(str(prepared)).graph.node if node.op_type == "Conv"]
         quantization.quantize_static(
             str(prepared),
             str(target),
-            _Canvases(photos, canvas_size, done),
+            _CalibrationData(photos, canvas_size, log_progress),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=[convolutions[0], *convolutions[-2:]],
@@ -68,19 +73,55 @@ def to_int8(
 
 
 def calibration_photos(folder: str | Path) -> list[Path]:
-    """Up to 32 photos of a folder, spread over it evenly; PhotoError where there are none."""
+    """Up to 32 photos of a folder, evenly spaced in its list of files.
+
+    Raises:
+        PhotoError: this is not a folder, or it holds no photo.
+    """
     if not Path(folder).is_dir():
-        raise PhotoError(f"{folder} is no folder; calibration takes a folder of photographs")
+        raise PhotoError(f"{folder} is not a folder; calibration takes a folder of photographs")
     found = find_photos([str(folder)])
-    places = np.linspace(0, len(found) - 1, min(CALIBRATION_PHOTOS, len(found))).round().astype(int)
-    return [found[place] for place in places]
+    indices = np.linspace(0, len(found) - 1, min(CALIBRATION_PHOTOS, len(found))).round().astype(int)
+    return [found[index] for index in indices]
 
 
-class _Canvases:
-    """What onnxruntime's calibration asks for: one feed a call, None at the end."""
+def quantize_coreml_weights(package: Any, precision: str) -> Any:
+    """The package with its weights in 8 bits for palette8 and linear8, unchanged for other precisions."""
+    from coremltools.optimize import coreml as optimize
 
-    def __init__(self, photos: Sequence[Path], canvas_size: int, done: Callable[[int, int], None]) -> None:
-        self._photos, self._canvas_size, self._done = list(photos), canvas_size, done
+    with quiet_coremltools():
+        if precision == "palette8":
+            per_op = optimize.OpPalettizerConfig(mode="custom", lut_function=palette)
+            return optimize.palettize_weights(package, optimize.OptimizationConfig(global_config=per_op))
+        if precision == "linear8":
+            symmetric = optimize.OpLinearQuantizerConfig(mode="linear_symmetric")
+            return optimize.linear_quantize_weights(package, optimize.OptimizationConfig(global_config=symmetric))
+    return package
+
+
+def palette(weight: Any) -> tuple[Any, Any]:
+    """The 256 values that approximate a tensor best (k-means in one dimension), and each weight's index in them."""
+    numbers = np.sort(np.asarray(weight, dtype=np.float64).reshape(-1))
+    sums = np.concatenate([[0.0], np.cumsum(numbers)])
+    # start with values as dense as the cube root of the weights' density (Panter and Dite 1951), then run k-means
+    counts, edges = np.histogram(numbers, 64)
+    share = np.concatenate([[0.0], np.cumsum(np.cbrt(counts))])
+    values = np.interp((np.arange(256) + 0.5) / 256, share / share[-1], edges)
+    for _ in range(30):
+        borders = np.searchsorted(numbers, (values[1:] + values[:-1]) / 2)
+        ends = np.concatenate([[0], borders, [numbers.size]])
+        counts = np.diff(ends)
+        means = np.diff(sums[ends]) / np.maximum(counts, 1)
+        values = np.sort(np.where(counts > 0, means, values))
+    indices = np.searchsorted((values[1:] + values[:-1]) / 2, np.asarray(weight, dtype=np.float64).reshape(-1))
+    return values.astype(np.asarray(weight).dtype), indices.astype(np.uint8)
+
+
+class _CalibrationData:
+    """onnxruntime's ``CalibrationDataReader``: one photo on its canvas for each call, None at the end."""
+
+    def __init__(self, photos: Sequence[Path], canvas_size: int, log_progress: Callable[[int, int], None]) -> None:
+        self._photos, self._canvas_size, self._log_progress = list(photos), canvas_size, log_progress
         self._next = 0
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
@@ -88,10 +129,10 @@ class _Canvases:
             return None
         canvas, _ = photo_to_canvas(read_photo(self._photos[self._next]), self._canvas_size)
         self._next += 1
-        self._done(self._next, len(self._photos))
+        self._log_progress(self._next, len(self._photos))
         return {"canvas": canvas}
 
-    def __iter__(self) -> _Canvases:
+    def __iter__(self) -> _CalibrationData:
         return self
 
     def __next__(self) -> dict[str, NDArray[np.float32]]:
@@ -101,20 +142,20 @@ class _Canvases:
         return feed
 
 
-def _before(graph: Any, kinds: tuple[str, ...]) -> set[str]:
-    """Names of these nodes and of all nodes that lead to them."""
-    makers = {output: node for node in graph.node for output in node.output}
-    waiting = [node for node in graph.node if node.op_type in kinds]
+def _nodes_up_to(graph: Any, op_types: tuple[str, ...]) -> set[str]:
+    """Names of the nodes of these types and of all nodes whose results reach them."""
+    producers = {output: node for node in graph.node for output in node.output}
+    pending = [node for node in graph.node if node.op_type in op_types]
     found: set[str] = set()
-    while waiting:
-        node = waiting.pop()
+    while pending:
+        node = pending.pop()
         if node.name not in found:
             found.add(node.name)
-            waiting += [makers[name] for name in node.input if name in makers]
+            pending += [producers[name] for name in node.input if name in producers]
     return found
 
 
-def _sizes(graph: Any) -> set[str]:
+def _photo_size_nodes(graph: Any) -> set[str]:
     """Names of the nodes that compute with the size of the photo."""
     reached, found = {"orig_im_size"}, set()
     for node in graph.node:
@@ -122,14 +163,3 @@ def _sizes(graph: Any) -> set[str]:
             found.add(node.name)
             reached.update(node.output)
     return found
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(level)

@@ -1,8 +1,8 @@
-"""The two halves of a model in a form that exports well: arithmetic alone, no masks as indices, nothing beyond fp16.
+"""Encoder and decoder in a form that exports well: plain arithmetic, no boolean indexing, values within fp16's range.
 
-``PictureEncoder`` takes raw pixels, normalises and blanks the padding; ``PromptDecoder`` is SAM's prompt encoder and
-mask decoder on labelled points. Both compute what the model computes, with the model's own parameters
-(tests/repvit_sam/export/test_networks.py).
+``PictureEncoder`` takes raw pixels, normalises them and sets the padding to zero. ``PromptDecoder`` is SAM's prompt
+encoder and mask decoder on labelled points. Both give the model's own results with the model's own parameters
+(tests/repvit_sam/export/test_traceable.py).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch.nn import functional as F
 from ..canvas import EMBEDDING_STRIDE, LOGITS_STRIDE, PIXEL_MEAN, PIXEL_STD
 from ..modeling.sam import SamModel
 
-# Powers of two, which change no digit, for layer norms: what is squared has to lie where fp16 has digits (about 0.01 to
-# 256). Deviations reach 500 in the encoder's neck, and are down to 0.004 where the decoder reads a mask.
+# Layer norms square deviations from the mean; fp16 is precise for squares of about 0.01 to 256 only. Deviations reach
+# 500 in the encoder's neck, and go down to 0.004 where the decoder reads a mask. Powers of two round nothing.
 _ENCODER_SCALE, _DECODER_SCALE = 1 / 16, 16.0
-_SHUT_OUT = 1e4  # off an attention score: its softmax becomes exactly 0, in fp16 (largest number 65504) as well
+_MASKED_SCORE = 1e4  # subtracted from an attention score: softmax gives exactly 0, in fp16 (up to 65504) as well
 
 
 def prepare(model: SamModel) -> SamModel:
-    """A fused copy on the CPU whose layer norms stay within fp16."""
+    """A fused copy of the model on the CPU whose layer norms work in fp16. The model itself is not changed."""
     prepared: SamModel = copy.deepcopy(model).fuse().cpu().float().eval().requires_grad_(False)
     prepared.image_encoder.to(memory_format=torch.contiguous_format)
     for part, network in prepared.named_children():
@@ -35,15 +35,14 @@ def prepare(model: SamModel) -> SamModel:
         for parent in list(network.modules()):
             for name, child in parent.named_children():
                 if isinstance(child, LayerNorm2d):
-                    setattr(parent, name, HalfLayerNorm2d(child, scale))
+                    setattr(parent, name, ScaledLayerNorm2d(child, scale))
     return prepared
 
 
-class HalfLayerNorm2d(nn.Module):
-    """SAM's ``LayerNorm2d``, scaled before it squares.
+class ScaledLayerNorm2d(nn.Module):
+    """SAM's ``LayerNorm2d`` that scales deviations before it squares them.
 
-    Squares of large deviations are beyond fp16 (65504), those of small ones below it (6e-8): the norm would give zeros
-    or noise.
+    In fp16 the square of a large deviation overflows (above 65504) and that of a small one vanishes (below 6e-8).
 
     Args:
         scale: a power of two.
@@ -64,8 +63,8 @@ class HalfLayerNorm2d(nn.Module):
 class PictureEncoder(nn.Module):
     """Pixels 0..255 with the photo at the top left -> image embedding.
 
-    Padding is zero *after* normalising, and no colour of 8 bits gives that (the mean is 123.675, ...); so the encoder
-    is told the size of the photo on the canvas and blanks the rest itself, whatever lies there.
+    Padding must be zero *after* normalising, and no 8-bit colour gives that (the mean is 123.675, ...). So the encoder
+    takes the size of the photo on the canvas and sets the rest to zero itself, whatever its pixels are.
     """
 
     mean: Tensor
@@ -83,7 +82,7 @@ class PictureEncoder(nn.Module):
         self.register_buffer("columns", places.reshape(1, 1, 1, -1))
 
     def canvas(self, image: Tensor, content_hw: Tensor) -> Tensor:
-        """(1, 3, S, S) pixels in 0..255 and (2,) height and width of the photo on it -> the canvas, as canvas.py's."""
+        """(1, 3, S, S) pixels in 0..255 and (2,) height and width of the photo -> the same canvas as canvas.py's."""
         inside = (content_hw[0] - self.rows).clamp(0, 1) * (content_hw[1] - self.columns).clamp(0, 1)  # 1 or 0
         return (image.float() - self.mean) / self.std * inside
 
@@ -93,15 +92,15 @@ class PictureEncoder(nn.Module):
 
 
 class PromptDecoder(nn.Module):
-    """Image embedding and labelled points -> all four masks' logits and predicted IoUs.
+    """Image embedding and labelled points -> logits and predicted IoUs of all four masks.
 
     Labels: 1 object, 0 background, 2 and 3 the box's top left and bottom right corner, -1 padding.
 
     Args:
         model: its prompt encoder and mask decoder are used, not copied.
-        empty_slots: what -1 means. True: an empty slot that nothing sees; SAM's own padding point is added inside
-            wherever ``SamPredictor`` adds one (points without a box). False: SAM's padding point itself, as its ONNX
-            decoder has it; the caller adds one where there is no box.
+        empty_slots: the meaning of label -1. True: an empty slot, which no token attends to; SAM's padding point is
+            added inside when ``SamPredictor`` adds one (points without a box). False: SAM's padding point, as in
+            segment_anything's ONNX export; the caller adds one if there is no box.
     """
 
     image_pe: Tensor
@@ -129,12 +128,14 @@ class PromptDecoder(nn.Module):
     def forward(
         self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """B prompts on one embedding; coordinates x, y in canvas pixels.
+        """Decode B prompts on one embedding.
 
         Args:
             image_embeddings: (1, 256, S/16, S/16).
-            point_coords: (B, N, 2), point_labels (B, N) float.
-            mask_input: (B or 1, 1, S/4, S/4), taken where has_mask (1,) is 1, ignored where it is 0.
+            point_coords: (B, N, 2) x and y in canvas pixels.
+            point_labels: (B, N) float.
+            mask_input: (B or 1, 1, S/4, S/4) logits.
+            has_mask: (1,): 1 to use mask_input, 0 to ignore it.
 
         Returns:
             low_res_logits (B, 4, S/4, S/4), iou_predictions (B, 4): the single mask first, then the three.
@@ -156,7 +157,7 @@ class PromptDecoder(nn.Module):
         position = torch.cat([torch.sin(angles), torch.cos(angles)], dim=-1)  # (B, N, 256)
         labels = labels[..., None]
         kinds = [_is(labels, label) for label in (-1, 0, 1, 2, 3)]
-        embedding = position * (1 - kinds[0])  # where a padding point lies is no matter
+        embedding = position * (1 - kinds[0])  # the position of a padding point is not used
         for kind, vector in zip(kinds, self.labelled, strict=True):
             embedding = embedding + kind * vector
         return embedding
@@ -167,10 +168,10 @@ class PromptDecoder(nn.Module):
         padding = used.amax(1, keepdim=True) * (1 - has_box)
         points = torch.cat([points, self.labelled[:1][None]], dim=1)
         seen = torch.cat([torch.ones_like(self.output_tokens[..., 0]), used, padding], dim=1)
-        return points, ((seen - 1) * _SHUT_OUT)[:, None, None]  # (1, 1, 1, tokens), added to attention scores
+        return points, ((seen - 1) * _MASKED_SCORE)[:, None, None]  # (1, 1, 1, tokens), added to attention scores
 
     def _transform(self, tokens: Tensor, keys: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        """SAM's two-way transformer, where empty slots are never attended to."""
+        """SAM's two-way transformer; ``bias`` keeps tokens from attending to empty slots."""
         transformer: Any = self.decoder.transformer
         queries, query_pe, key_pe = tokens, tokens, self.image_pe
         for layer in transformer.layers:
@@ -199,8 +200,8 @@ class PromptDecoder(nn.Module):
         return logits, decoder.iou_prediction_head(tokens[:, 0])
 
 
-class CoreMLDecoder(nn.Module):
-    """``PromptDecoder`` with empty slots; with ``upscaled`` its logits come on the canvas as well."""
+class CoreMLDecoderModule(nn.Module):
+    """The decoder for Core ML, with empty slots; ``upscaled`` adds logits at the size of the canvas."""
 
     def __init__(self, model: Sam, upscaled: bool = False) -> None:
         super().__init__()
@@ -215,11 +216,11 @@ class CoreMLDecoder(nn.Module):
         return logits, ious, F.interpolate(logits, scale_factor=4.0, mode="bilinear", align_corners=False)
 
 
-class OnnxDecoder(nn.Module):
-    """The decoder as segment_anything exports it: its names, its post-processing to the size of the photo.
+class OnnxDecoderModule(nn.Module):
+    """The decoder for ONNX, with segment_anything's names and its upscaling to the size of the photo.
 
     Args:
-        single_mask: return one mask a prompt, by SAM's rule: of the three for one point, the single one for more.
+        single_mask: return one mask for each prompt, chosen by SAM's rule (``_choose``).
     """
 
     def __init__(self, model: Sam, single_mask: bool = False) -> None:
@@ -252,7 +253,7 @@ class OnnxDecoder(nn.Module):
 
 
 def _choose(logits: Tensor, ious: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """One of four by SAM's rule (utils/onnx.py): for up to two points, padding counted, the best of the three."""
+    """One of four by SAM's rule (utils/onnx.py): for up to two points, padding included, the best of the three."""
     first = torch.tensor([[1000.0, 0.0, 0.0, 0.0]])
     points = torch.ones_like(labels[:1]).sum()  # N as a value of the graph
     best = torch.argmax(ious + (points - 2.5) * first, dim=1)
@@ -261,14 +262,14 @@ def _choose(logits: Tensor, ious: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
 
 
 def _is(labels: Tensor, label: int) -> Tensor:
-    """1 where an integer label is this one, else 0, without comparing (bools leave fast paths of phones)."""
+    """1 for this label, 0 for any other, by arithmetic: bools are slow on phones."""
     return (1 - (labels - label).abs()).clamp(min=0)
 
 
 def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """SAM's ``Attention`` with a bias on its scores."""
     heads, width = attention.num_heads, attention.internal_dim // attention.num_heads
-    # sizes are the network's numbers wherever they can be: read off a tensor they would become ops of the graph
+    # sizes are taken from the module, not from tensors: those would become operations of the graph
     q, k, v = (
         projected.reshape(projected.shape[0], -1, heads, width).transpose(1, 2)
         for projected in (attention.q_proj(q), attention.k_proj(k), attention.v_proj(v))

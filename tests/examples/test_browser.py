@@ -1,4 +1,4 @@
-"""The page that runs an export in a browser. With onnxruntime-web there (see serve.py) its masks are asked for too."""
+"""The page that runs an export in a browser; its masks as well where onnxruntime-web is installed (see serve.py)."""
 
 import importlib.util
 import shutil
@@ -35,17 +35,17 @@ def url(serve, tmp_path):
     (tmp_path / "runtime" / "ort.wasm.min.mjs").write_text("")
     (tmp_path / "secret").write_text("")
     with serve.make_server(tmp_path / "export", tmp_path / "runtime") as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"
         server.shutdown()
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence(url, tmp_path):
+def test_a_port_in_use_is_reported(url, tmp_path):
     port = url.rstrip("/").rpartition(":")[2]
     words = [BROWSER / "serve.py", tmp_path / "export", "--runtime", tmp_path / "runtime", "--port", port]
     done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"Error: port {port}: Address already in use. Take another with --port." in done.stderr
+    assert f"Error: port {port}: Address already in use. Choose another with --port." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -62,29 +62,38 @@ def test_page_model_and_runtime_come_from_their_folders(url, path, kind):
     with urllib.request.urlopen(url + path) as answer:
         assert answer.headers.get_content_type() == kind
         assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        answer.read()
 
 
 @pytest.mark.parametrize("path", ["model/../secret", "model/%2e%2e/secret", "/etc/passwd", "model/none.onnx"])
-def test_nothing_else_is_handed_out(url, path):
+def test_no_other_files_are_served(url, path):
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(url + path)
 
 
-def test_what_is_missing_is_said_with_the_way_to_get_it(tmp_path):
+def test_a_missing_file_is_reported_with_the_commands_to_make_it(tmp_path):
     command = [sys.executable, str(BROWSER / "serve.py"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "manifest.json is not there" in done.stderr
+    assert "manifest.json does not exist" in done.stderr
     assert "npm install" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def page():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser.new_page()
+        browser.close()
 
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.mark.parametrize("photo_hw", [(229, 301), (400, 100), (3, 900), (64, 64)])
-def test_the_canvas_made_in_a_browser_is_pythons(url, photo_hw):
+def test_the_canvas_made_in_a_browser_is_pythons(url, page, photo_hw):
     """Pixels in, canvas out: within one level of 255, and the same zeros around them."""
-    from playwright.sync_api import sync_playwright
-
     photo = np.random.default_rng(0).integers(0, 256, (*photo_hw, 3), dtype=np.uint8)
     fit = fit_photo(photo_hw, 128)
     expected = normalise_and_pad(resize_photo(photo, fit), 128)
@@ -97,12 +106,8 @@ def test_the_canvas_made_in_a_browser_is_pythons(url, photo_hw):
         return tensors[0];
     }"""
     rgba = np.concatenate([photo, np.full((*photo_hw, 1), 255, np.uint8)], axis=2)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.goto(url + "photos/coffee.jpg")
-        found = np.array(page.evaluate(make, [rgba.ravel().tolist(), *photo_hw])).reshape(expected.shape)
-        browser.close()
+    page.goto(url + "photos/coffee.jpg")
+    found = np.array(page.evaluate(make, [rgba.ravel().tolist(), *photo_hw])).reshape(expected.shape)
     np.testing.assert_allclose(found, expected, atol=1.01 / 57.12)
     np.testing.assert_array_equal(found == 0, expected == 0)
     assert np.mean(np.abs(found - expected) > 1e-5) < 0.01

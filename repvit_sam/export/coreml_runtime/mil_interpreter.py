@@ -1,13 +1,13 @@
-"""A Core ML package computed without Core ML: its MIL program, read from the saved file, evaluated in torch.
+"""Run a saved Core ML package without Core ML: interpret its MIL program with PyTorch.
 
-Core ML runs on Apple's systems alone. So that an export can be checked wherever it is made, the operations that the
-file holds are computed here one after the other. What a fp16 operation gives is rounded to fp16, as the Neural Engine
-would; sums inside one are kept in float32.
+Core ML runs only on Apple's systems. This interpreter lets an export be checked on any system: it computes the
+operations of the saved file one by one. The result of an fp16 operation is rounded to fp16, as the Neural Engine does;
+sums inside an operation are kept in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-Operation = Callable[[dict[str, Any]], Any]  # named inputs -> output, or a tuple of outputs
+from .mil_operations import OPERATIONS
 
 
 class MilProgram:
     """The main function of a saved ``.mlpackage``.
 
     Raises:
-        NotImplementedError: when called, for an operation that is not known here.
+        NotImplementedError: on a call, for an operation that this interpreter does not have.
     """
 
     def __init__(self, package: Path) -> None:
@@ -35,8 +34,6 @@ class MilProgram:
         spec = model.get_spec()
         program = load(spec, spec.specificationVersion, model.weights_dir)
         self._main = program.functions["main"]
-        self.input_names = list(self._main.inputs)
-        self.operations = [op.op_type for op in self._main.operations if op.op_type != "const"]
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """Named arrays -> named arrays, float32."""
@@ -55,16 +52,16 @@ class MilProgram:
         if op.op_type.startswith("constexpr_"):  # compressed weights
             values[op.outputs[0]] = torch.as_tensor(np.asarray(op.materialized_val_inference(), dtype=np.float32))
             return
-        if op.op_type not in _OPERATIONS:
-            raise NotImplementedError(f"the MIL operation {op.op_type} is not known here")
+        if op.op_type not in OPERATIONS:
+            raise NotImplementedError(f"this interpreter does not have the MIL operation {op.op_type}")
         named = {name: _value(variable, values) for name, variable in op.inputs.items()}
-        results = _OPERATIONS[op.op_type](named)
+        results = OPERATIONS[op.op_type](named)
         results = results if isinstance(results, tuple) else (results,)
         for variable, result in zip(op.outputs, results, strict=True):
             values[variable] = _rounded(result, variable)
 
     def _last_uses(self) -> dict[int, list[Any]]:
-        """After which operation each value may be forgotten."""
+        """Index of an operation -> the values that no later operation reads."""
         last: dict[Any, int] = {}
         for index, op in enumerate(self._main.operations):
             for variable in op.inputs.values():
@@ -92,7 +89,7 @@ def _value(variable: Any, values: dict[Any, Any]) -> Any:
 
 
 def _rounded(result: Any, variable: Any) -> Any:
-    """fp16 values are kept as float32 that fp16 can hold."""
+    """fp16 values are stored as float32, rounded to what fp16 can hold."""
     if isinstance(result, Tensor) and result.is_floating_point() and _is_half(variable):
         return result.half().float()
     return result
@@ -101,168 +98,3 @@ def _rounded(result: Any, variable: Any) -> Any:
 def _is_half(variable: Any) -> bool:
     dtype = variable.dtype
     return getattr(dtype, "get_bitwidth", lambda: 0)() == 16
-
-
-def _ints(value: Any) -> list[int]:
-    return [int(one) for one in np.asarray(value).reshape(-1)]
-
-
-def _conv(x: dict[str, Any]) -> Tensor:
-    pads = _pads(x)
-    padded = F.pad(x["x"], (pads[2], pads[3], pads[0], pads[1]))
-    return F.conv2d(
-        padded,
-        x["weight"],
-        x.get("bias"),
-        stride=tuple(_ints(x.get("strides", (1, 1)))),
-        dilation=tuple(_ints(x.get("dilations", (1, 1)))),
-        groups=int(x.get("groups", 1)),
-    )
-
-
-def _pads(x: dict[str, Any]) -> list[int]:
-    """Top, bottom, left, right."""
-    kind = x.get("pad_type", "valid")
-    if kind == "valid":
-        return [0, 0, 0, 0]
-    if kind == "custom":
-        return _ints(x["pad"])
-    raise NotImplementedError(f"padding of the kind {kind!r} is not known here")
-
-
-def _conv_transpose(x: dict[str, Any]) -> Tensor:
-    if any(_pads(x)):
-        raise NotImplementedError("a transposed convolution with padding is not known here")
-    strides = tuple(_ints(x.get("strides", (1, 1))))
-    return F.conv_transpose2d(x["x"], x["weight"], x.get("bias"), stride=strides, groups=int(x.get("groups", 1)))
-
-
-def _batch_norm(x: dict[str, Any]) -> Tensor:
-    return F.batch_norm(
-        x["x"], x["mean"], x["variance"], x.get("gamma"), x.get("beta"), eps=float(x.get("epsilon", 1e-5))
-    )
-
-
-def _layer_norm(x: dict[str, Any]) -> Tensor:
-    value, axes = x["x"], _ints(x.get("axes", [-1]))
-    centred = value - value.mean(axes, keepdim=True)
-    normal = centred / (centred.square().mean(axes, keepdim=True) + float(x.get("epsilon", 1e-5))).sqrt()
-    shape = [value.shape[axis] if axis in [a % value.ndim for a in axes] else 1 for axis in range(value.ndim)]
-    if x.get("gamma") is not None:
-        normal = normal * x["gamma"].reshape(shape)
-    return normal if x.get("beta") is None else normal + x["beta"].reshape(shape)
-
-
-def _gelu(x: dict[str, Any]) -> Tensor:
-    modes = {"EXACT": "none", "TANH_APPROXIMATION": "tanh"}
-    return F.gelu(x["x"], approximate=modes[x.get("mode", "EXACT")])
-
-
-def _matmul(x: dict[str, Any]) -> Tensor:
-    left = x["x"].transpose(-1, -2) if x.get("transpose_x") else x["x"]
-    right = x["y"].transpose(-1, -2) if x.get("transpose_y") else x["y"]
-    return left @ right
-
-
-def _slice_by_index(x: dict[str, Any]) -> Tensor:
-    value = x["x"]
-    begin, end = _ints(x["begin"]), _ints(x["end"])
-    rank = value.ndim
-    stride = _ints(x["stride"]) if x.get("stride") is not None else [1] * rank
-    flags = {
-        name: np.asarray(x[name]).reshape(-1).tolist() if x.get(name) is not None else [False] * rank
-        for name in ("begin_mask", "end_mask", "squeeze_mask")
-    }
-    index: list[Any] = []
-    for axis in range(rank):
-        if flags["squeeze_mask"][axis]:
-            index.append(begin[axis])
-            continue
-        start = None if flags["begin_mask"][axis] else begin[axis]
-        stop = None if flags["end_mask"][axis] else end[axis]
-        index.append(slice(start, stop, stride[axis]))
-    return value[tuple(index)]
-
-
-def _split(x: dict[str, Any]) -> tuple[Tensor, ...]:
-    sizes = x.get("split_sizes")
-    axis = int(x["axis"])
-    if sizes is not None:
-        return torch.split(x["x"], _ints(sizes), dim=axis)
-    return torch.chunk(x["x"], int(x["num_splits"]), dim=axis)
-
-
-def _upsample(x: dict[str, Any]) -> Tensor:
-    value = x["x"]
-    factors = float(x.get("scale_factor_height", 1)), float(x.get("scale_factor_width", 1))
-    size = [round(side * factor) for side, factor in zip(value.shape[-2:], factors, strict=True)]
-    aligned = bool(x.get("align_corners", True))
-    return F.interpolate(value, size, mode="bilinear", align_corners=aligned)
-
-
-def _pad(x: dict[str, Any]) -> Tensor:
-    pairs = np.asarray(x["pad"]).reshape(-1, 2).tolist()
-    flat = [int(n) for pair in reversed(pairs) for n in pair]
-    return F.pad(x["x"], flat, value=float(x.get("constant_val", 0)))
-
-
-def _reduce(reduce: Callable[..., Tensor]) -> Operation:
-    def operation(x: dict[str, Any]) -> Tensor:
-        axes = x.get("axes")
-        dims = tuple(range(x["x"].ndim)) if axes is None else tuple(_ints(axes))
-        return reduce(x["x"], dim=dims, keepdim=bool(x.get("keep_dims", False)))
-
-    return operation
-
-
-def _of_two(function: Callable[[Any, Any], Any]) -> Operation:
-    return lambda x: function(torch.as_tensor(x["x"]), torch.as_tensor(x["y"]))
-
-
-def _expand_dims(x: dict[str, Any]) -> Tensor:
-    value = x["x"]
-    for axis in sorted(_ints(x["axes"])):
-        value = value.unsqueeze(axis)
-    return value
-
-
-_OPERATIONS: dict[str, Operation] = {
-    "abs": lambda x: x["x"].abs(),
-    "add": _of_two(torch.add),
-    "batch_norm": _batch_norm,
-    "cast": lambda x: x["x"].to(torch.int32) if str(x["dtype"]).startswith("int") else x["x"].float(),
-    "clip": lambda x: x["x"].clamp(float(x["alpha"]), float(x["beta"])),
-    "concat": lambda x: torch.cat(list(x["values"]), dim=int(x["axis"])),
-    "conv": _conv,
-    "conv_transpose": _conv_transpose,
-    "cos": lambda x: torch.cos(x["x"]),
-    "expand_dims": _expand_dims,
-    "gelu": _gelu,
-    "layer_norm": _layer_norm,
-    "linear": lambda x: F.linear(x["x"], x["weight"], x.get("bias")),
-    "matmul": _matmul,
-    "maximum": _of_two(torch.maximum),
-    "minimum": _of_two(torch.minimum),
-    "mul": _of_two(torch.mul),
-    "pad": _pad,
-    "pow": _of_two(torch.pow),
-    "real_div": _of_two(torch.div),
-    "reduce_max": _reduce(torch.amax),
-    "reduce_mean": _reduce(torch.mean),
-    "reduce_sum": _reduce(torch.sum),
-    "relu": lambda x: x["x"].relu(),
-    "reshape": lambda x: x["x"].reshape(_ints(x["shape"])),
-    "rsqrt": lambda x: (x["x"] + float(x.get("epsilon", 0))).rsqrt(),
-    "sigmoid": lambda x: x["x"].sigmoid(),
-    "sin": lambda x: torch.sin(x["x"]),
-    "slice_by_index": _slice_by_index,
-    "softmax": lambda x: x["x"].softmax(int(x.get("axis", -1))),
-    "split": _split,
-    "sqrt": lambda x: x["x"].sqrt(),
-    "squeeze": lambda x: x["x"].squeeze(tuple(_ints(x["axes"]))) if x.get("axes") is not None else x["x"].squeeze(),
-    "square": lambda x: x["x"].square(),
-    "sub": _of_two(torch.sub),
-    "tile": lambda x: x["x"].repeat(*_ints(x["reps"])),
-    "transpose": lambda x: x["x"].permute(_ints(x["perm"])),
-    "upsample_bilinear": _upsample,
-}

@@ -1,6 +1,6 @@
-"""A saved Core ML package, run: by Core ML on a Mac, elsewhere by evaluating its program (mil.py).
+"""Run a saved Core ML package: by Core ML on a Mac, elsewhere by ``mil_interpreter``.
 
-The door of both: wrong labels and shapes are refused here, before a runtime sees them.
+Shapes and labels are checked here, before either of them runs.
 """
 
 from __future__ import annotations
@@ -14,36 +14,40 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
+from ...canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE
 from ...errors import PromptError
 from ...photo import Photo
-from ..coreml import PROMPT_SLOTS, coremltools
+from ..config import PROMPT_SLOTS
+from ..libraries import import_coremltools
 from .mil_interpreter import MilProgram
 
 Run = Callable[[Mapping[str, Any]], dict[str, NDArray[np.float32]]]
 
 
 class CoreMLEncoder:
-    """encoder.mlpackage."""
+    """A saved encoder.mlpackage; its input is a picture or a canvas."""
 
     def __init__(self, path: Path, canvas_size: int) -> None:
         self.canvas_size = canvas_size
-        self._run, self._input_names = _open(path)
-
-    @property
-    def takes_pictures(self) -> bool:
-        return "image" in self._input_names
+        self._run = _open(path)
 
     def encode_content(self, content: Photo, padding: int = 0) -> NDArray[np.float32]:
-        """(h, w, 3) uint8, resized to the canvas already -> image embedding.
+        """Encode a photo that is already resized to the canvas, for a package that takes a picture.
 
         Args:
-            padding: what lies on the rest of the picture, 0..255; it makes no difference.
+            content: (h, w, 3) uint8 RGB, no side longer than the canvas.
+            padding: value of the pixels around it, 0..255; it makes no difference.
+
+        Returns:
+            image embedding (1, 256, S/16, S/16).
+
+        Raises:
+            ValueError: wrong shape or type.
         """
         side = self.canvas_size
         if content.ndim != 3 or content.shape[2] != 3 or max(content.shape[:2]) > side or content.dtype != np.uint8:
             raise ValueError(
-                f"a photo on the canvas must be (h, w, 3) uint8 with sides up to {side}, got {content.shape}"
+                f"content must be (h, w, 3) uint8 with sides up to {side}, got {content.shape} {content.dtype}"
             )
         picture = np.full((side, side, 3), padding, dtype=np.uint8)
         picture[: content.shape[0], : content.shape[1]] = content
@@ -53,39 +57,56 @@ class CoreMLEncoder:
         ]
 
     def encode_canvas(self, canvas: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(1, 3, S, S) normalised -> image embedding, for a package with a tensor input."""
+        """Encode a normalised canvas (1, 3, S, S), for a package that takes one.
+
+        Returns:
+            image embedding (1, 256, S/16, S/16).
+
+        Raises:
+            ValueError: wrong shape.
+        """
         side = self.canvas_size
         if canvas.shape != (1, 3, side, side):
-            raise ValueError(f"a canvas must have shape (1, 3, {side}, {side}), got {canvas.shape}")
+            raise ValueError(f"canvas must have shape (1, 3, {side}, {side}), got {canvas.shape}")
         return self._run({"canvas": canvas})["image_embedding"]
 
 
 class CoreMLDecoder:
-    """decoder.mlpackage: one prompt of up to 16 points and box corners a call."""
+    """A saved decoder.mlpackage: one prompt for each call, of up to 16 points and box corners."""
 
     def __init__(self, path: Path, canvas_size: int) -> None:
         self.canvas_size = canvas_size
-        self._run, _ = _open(path)
+        self._run = _open(path)
 
     def decode(
         self, image_embedding: NDArray[Any], coords: Any, labels: Any, mask_input: NDArray[Any] | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        """Labelled points in canvas pixels -> low_res_logits (1, 4, S/4, S/4), iou_predictions (1, 4)[, logits].
+        """Decode one prompt.
+
+        Args:
+            image_embedding: (1, 256, S/16, S/16).
+            coords: (N, 2) x and y in canvas pixels.
+            labels: (N,): 1 object, 0 background, 2 and 3 a box's corners, -1 ignored.
+            mask_input: (1, 1, S/4, S/4) logits of an earlier prediction.
+
+        Returns:
+            low_res_logits (1, 4, S/4, S/4), iou_predictions (1, 4) and, if exported so, logits (1, 4, S, S).
 
         Raises:
-            PromptError: wrong shape, label, or number of points; the message says what was expected.
+            PromptError: wrong shape, label, or number of points.
         """
         grid, low = self.canvas_size // EMBEDDING_STRIDE, self.canvas_size // LOGITS_STRIDE
-        if image_embedding.shape != (1, 256, grid, grid):
-            raise PromptError(f"image_embedding must have shape (1, 256, {grid}, {grid}), got {image_embedding.shape}")
+        expected = (1, EMBEDDING_CHANNELS, grid, grid)
+        if image_embedding.shape != expected:
+            raise PromptError(f"image_embedding must have shape {expected}, got {image_embedding.shape}")
         if mask_input is not None and mask_input.shape != (1, 1, low, low):
             raise PromptError(f"mask_input must have shape (1, 1, {low}, {low}), got {mask_input.shape}")
-        slots, marks = fill_slots(coords, labels)
+        slot_coords, slot_labels = fill_slots(coords, labels)
         return self._run(
             {
                 "image_embedding": image_embedding,
-                "point_coords": slots,
-                "point_labels": marks,
+                "point_coords": slot_coords,
+                "point_labels": slot_labels,
                 "mask_input": np.zeros((1, 1, low, low), dtype=np.float32) if mask_input is None else mask_input,
                 "has_mask_input": np.array([float(mask_input is not None)], dtype=np.float32),
             }
@@ -93,42 +114,45 @@ class CoreMLDecoder:
 
 
 def fill_slots(coords: Any, labels: Any, slots: int = PROMPT_SLOTS) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """N labelled points in canvas pixels -> (1, slots, 2) and (1, slots), the rest empty (label -1).
+    """Put N labelled points in canvas pixels into the first of (1, slots, 2) and (1, slots); the rest are empty.
+
+    An empty slot has label -1.
 
     Raises:
         PromptError: shapes that do not fit each other, too many points, an unknown label, half a box.
     """
-    points = np.asarray(coords, dtype=np.float32)
-    marks = np.asarray(labels, dtype=np.float32)
+    points, point_labels = np.asarray(coords, dtype=np.float32), np.asarray(labels, dtype=np.float32)
     if points.size == 0:
         points = points.reshape(0, 2)
+    _check_points(points, point_labels, slots)
+    slot_coords, slot_labels = np.zeros((1, slots, 2), np.float32), np.full((1, slots), -1, np.float32)
+    slot_coords[0, : len(points)], slot_labels[0, : len(points)] = points, point_labels
+    return slot_coords, slot_labels
+
+
+def _check_points(points: NDArray[np.float32], labels: NDArray[np.float32], slots: int) -> None:
     if points.ndim != 2 or points.shape[1] != 2:
         raise PromptError(f"point_coords must have shape (N, 2), x and y in canvas pixels, got {points.shape}")
-    if marks.shape != (len(points),):
-        raise PromptError(f"point_labels must have shape ({len(points)},), one a point, got {marks.shape}")
+    if labels.shape != (len(points),):
+        raise PromptError(f"point_labels must have shape ({len(points)},), one for each point, got {labels.shape}")
     if len(points) > slots:
-        raise PromptError(f"one prompt takes up to {slots} points, a box counting as two, got {len(points)}")
-    strange = marks[~np.isin(marks, (-1, 0, 1, 2, 3))]
-    if strange.size:
+        raise PromptError(f"one prompt takes up to {slots} points (a box counts as two), got {len(points)}")
+    unknown = labels[~np.isin(labels, (-1, 0, 1, 2, 3))]
+    if unknown.size:
         raise PromptError(
             "point_labels must be 1 (object), 0 (background), 2 and 3 (a box's top left and bottom right corner) or "
-            f"-1 (empty), got {strange[0]:g}"
+            f"-1 (empty), got {unknown[0]:g}"
         )
-    corners = (int((marks == 2).sum()), int((marks == 3).sum()))
+    corners = (int((labels == 2).sum()), int((labels == 3).sum()))
     if corners not in ((0, 0), (1, 1)):
         raise PromptError(f"a box is one corner of label 2 and one of label 3, got {corners[0]} and {corners[1]}")
     if not np.isfinite(points).all():
         raise PromptError("point_coords must be finite, got NaN or infinity")
-    filled, filled_marks = np.zeros((1, slots, 2), np.float32), np.full((1, slots), -1, np.float32)
-    filled[0, : len(points)], filled_marks[0, : len(points)] = points, marks
-    return filled, filled_marks
 
 
-def _open(path: Path) -> tuple[Run, list[str]]:
-    ct = coremltools()
-    if sys.platform == "darwin":
-        model = ct.models.MLModel(str(path))
-        names = [one.name for one in model.get_spec().description.input]
-        return lambda inputs: {k: np.asarray(v, np.float32) for k, v in model.predict(dict(inputs)).items()}, names
-    program = MilProgram(path)
-    return program, program.input_names
+def _open(path: Path) -> Run:
+    ct = import_coremltools()
+    if sys.platform != "darwin":
+        return MilProgram(path)
+    model = ct.models.MLModel(str(path))
+    return lambda inputs: {name: np.asarray(a, np.float32) for name, a in model.predict(dict(inputs)).items()}

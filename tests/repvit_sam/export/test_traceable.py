@@ -4,10 +4,9 @@ import torch
 from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.utils.onnx import SamOnnxModel
 
-from repvit_sam.backends.onnx_runtime import labelled_points
 from repvit_sam.canvas import photo_to_canvas, resize_photo
 from repvit_sam.export.coreml_runtime.model import fill_slots
-from repvit_sam.export.traceable import HalfLayerNorm2d, OnnxDecoder, PictureEncoder, PromptDecoder
+from repvit_sam.export.traceable import OnnxDecoderModule, PictureEncoder, PromptDecoder, ScaledLayerNorm2d
 from repvit_sam.modeling.decoder import decode_reference
 from repvit_sam.prompts import CanvasPrompts
 
@@ -48,7 +47,7 @@ def test_the_decoder_equals_segment_anything(small, prepared, small_photo, kind,
     given = (torch.from_numpy(coords), torch.from_numpy(labels)) if count else (None, None)
     corners = torch.from_numpy(box) if box is not None else None
     expected = decode_reference(small, small_photo.features, CanvasPrompts(*given, corners, mask if has_mask else None))
-    points = labelled_points(*((coords, labels) if count else (None, None)), box)
+    points = CanvasPrompts(*((coords, labels) if count else (None, None)), box).labelled_points()
     if empty_slots:
         real = points[1][0] >= 0
         points = fill_slots(points[0][0][real], points[1][0][real])
@@ -74,7 +73,7 @@ def test_the_onnx_decoder_equals_segment_anythings_own(small, prepared, small_ph
         torch.tensor([400.0, 600]),
     )
     expected = SamOnnxModel(small, return_single_mask=single_mask)(*arguments)
-    for ours, theirs in zip(OnnxDecoder(prepared, single_mask)(*arguments), expected, strict=True):
+    for ours, theirs in zip(OnnxDecoderModule(prepared, single_mask)(*arguments), expected, strict=True):
         assert ours.shape == theirs.shape
         assert (ours - theirs).abs().max() < 1e-5 * max(1.0, theirs.abs().max())
 
@@ -84,7 +83,7 @@ def test_the_layer_norm_keeps_its_digits_and_stays_within_fp16(size, scale):
     norm = LayerNorm2d(8)
     torch.nn.init.normal_(norm.weight), torch.nn.init.normal_(norm.bias)
     x = torch.randn(2, 8, 5, 5) * size
-    torch.testing.assert_close(HalfLayerNorm2d(norm, scale)(x), norm(x), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(ScaledLayerNorm2d(norm, scale)(x), norm(x), rtol=1e-6, atol=1e-6)
     deviation = x - x.mean(1, keepdim=True)
 
     def digits_lost(values):
@@ -95,6 +94,6 @@ def test_the_layer_norm_keeps_its_digits_and_stays_within_fp16(size, scale):
 
 
 def test_what_was_given_is_left_as_it_was(small, prepared):
-    assert not any(isinstance(module, HalfLayerNorm2d) for module in small.modules())
-    assert any(isinstance(module, HalfLayerNorm2d) for module in prepared.modules())
+    assert not any(isinstance(module, ScaledLayerNorm2d) for module in small.modules())
+    assert any(isinstance(module, ScaledLayerNorm2d) for module in prepared.modules())
     assert not any(isinstance(module, LayerNorm2d) for module in prepared.modules())
