@@ -114,14 +114,14 @@ def damage_a_frame(davis):
     [
         (lose_a_frame, "3 annotations: .*00001.jpg is missing"),
         (lose_an_annotation, "2 annotations: .*00001.png is missing"),
-        (name_what_is_not_there, "names 1 sequences not there, the first is .*bear"),
+        (name_what_is_not_there, "lists sequences without a folder: .*bear is missing"),
         (name_one_twice, "each once"),
         (lose_the_list, "no DAVIS-2017 folder: .*val.txt is missing"),
         (leave_two_frames, "2 frames and 2 annotations; 3 are needed"),
         (resize_an_annotation, "00002.png is 80x48, the first frame of cats-over-coffee is 85x48"),
-        (colour_an_annotation, "indexed PNG that numbers the objects, got one of mode RGB"),
+        (colour_an_annotation, "an indexed PNG of object ids, got mode RGB"),
         (annotate_as_in_2016, "has no object"),
-        (damage_a_frame, "00002.jpg is damaged, or no picture"),
+        (damage_a_frame, "00002.jpg is damaged or not an image"),
     ],
 )
 def test_a_folder_that_cannot_be_evaluated_says_why(davis, harm, words):
