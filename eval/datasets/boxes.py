@@ -39,7 +39,7 @@ class Boxes:
 
 
 def ground_truth_boxes(annotations: Annotations) -> dict[int, Boxes]:
-    """Image id -> the ``bbox`` of each annotation, without crowds and boxes of zero size; images without any are absent.
+    """Image id -> the ``bbox`` of its annotations, without crowds and boxes of zero size; only images that have any.
 
     Raises:
         ValueError: an annotation has no bbox.

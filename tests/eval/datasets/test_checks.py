@@ -33,7 +33,7 @@ def first(name, value):
     [
         (first("segmentation", []), "annotation 1 of .*annotations.json has no segmentation"),
         (first("segmentation", [1, 2, 3, 4, 5, 6]), "annotation 1 .* a list of polygons"),
-        (first("segmentation", {"size": [5, 5], "counts": "0"}), "annotation 1 .* must have an RLE of the size of its image"),
+        (first("segmentation", {"size": [5, 5], "counts": "0"}), "annotation 1 .* must have an RLE of the size"),
         (lambda content: content["annotations"][1].pop("area"), "annotation 2 .* has no area"),
         (lambda content: content["images"][0].pop("height"), "image 7 has no height"),
         (lambda content: content["images"][0].update(width=300), "photo.png is 301x229 .* for 300x229"),

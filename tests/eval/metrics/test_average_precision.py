@@ -135,7 +135,7 @@ def test_nothing_is_changed_and_nothing_printed(scene, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"image_id": 2}, "of images that were evaluated, got one of 2"),
+        ({"image_id": 2}, "of images that were evaluated, got one of image 2"),
         ({"segmentation": None}, "has no mask"),
         ({"segmentation": {"size": [200, 240], "counts": [1, 2]}}, "compressed RLE"),
         ({"segmentation": {"size": [240, 200], "counts": "0"}}, "high and wide"),

@@ -90,7 +90,7 @@ def test_no_results_are_0_and_no_annotations_none():
 def test_a_part_of_the_photos_counts_alone():
     annotations = lvis_file([1, 2], annotated(1, HERE), annotated(2, HERE))
     assert lvis_precision(annotations, [found(2, 0.5, HERE)], [2])["AP"] == pytest.approx(1)
-    with pytest.raises(ValueError, match="got one of 1"):
+    with pytest.raises(ValueError, match="got one of image 1"):
         lvis_precision(annotations, [found(1, 0.5, HERE)], [2])
 
 
