@@ -4,7 +4,7 @@ import pytest
 import repvit_sam
 from repvit_sam.canvas import fit_photo
 from repvit_sam.eval.metrics.iou import iou
-from repvit_sam.eval.prompting.propagation import Propagation, grow, logits_of_mask, propagate, share_out
+from repvit_sam.eval.prompting.propagation import Propagation, grow, logits_of_mask, propagate, resolve_overlaps
 from repvit_sam.masks import logits_to_photo
 
 from ..discs import disc
@@ -74,7 +74,7 @@ def test_objects_are_followed_side_by_side():
 
 def test_a_pixel_that_two_claim_goes_to_the_higher_logit():
     claims = np.array([[[3.0, 1.0, -1.0, -4.0]], [[2.0, 4.0, 0.5, -2.0]]], np.float32)
-    np.testing.assert_array_equal(share_out(claims), [[[1, 0, 0, 0]], [[0, 1, 1, 0]]])
+    np.testing.assert_array_equal(resolve_overlaps(claims), [[[1, 0, 0, 0]], [[0, 1, 1, 0]]])
 
 
 def test_a_box_grows_by_a_share_of_its_sides_as_far_as_the_photo_reaches():

@@ -6,7 +6,7 @@ from repvit_sam.eval.datasets.coco import Instance
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.click_protocols import find_protocol
 from repvit_sam.eval.prompting.ground_truth import box_of
-from repvit_sam.eval.prompting.simulated_user import ask, box_prompt
+from repvit_sam.eval.prompting.simulated_user import box_prompt, prompt_instances
 
 from ..discs import PHOTO_HW, disc
 
@@ -23,7 +23,7 @@ def predictor(formula_photo):
 
 
 def answers(predictor, instances, name="house", **choices):
-    return {answer.prompt: answer for answer in ask(predictor, instances, find_protocol(name, **choices))}
+    return {each.prompt: each for each in prompt_instances(predictor, instances, find_protocol(name, **choices))}
 
 
 def ious(answer, instances):

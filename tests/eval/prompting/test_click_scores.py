@@ -5,8 +5,8 @@ import pytest
 import repvit_sam
 from repvit_sam.eval.baselines.box_masks import BASELINES
 from repvit_sam.eval.datasets.coco import CocoFolder
-from repvit_sam.eval.metrics.clicks import merged, score_baselines, score_photo, summarise
 from repvit_sam.eval.prompting.click_protocols import find_protocol
+from repvit_sam.eval.prompting.click_scores import merged, score_baselines, score_photo, summarise
 
 from ..discs import disc_folder
 
