@@ -2,8 +2,8 @@
 
 This is the simplest video method for an image model. It has no memory: it loses an object that leaves its box between
 two frames or reappears elsewhere, and it does not correct its errors. SAM-PD (Zhou et al., arXiv 2403.04194) starts
-from the same idea and adds several boxes per object, a choice among their masks, and points. SAM-PT (Rajič et al., arXiv
-2307.01197) is different: it prompts with points that a point tracker follows.
+from the same idea and adds several boxes per object, a choice among their masks, and points. SAM-PT (Rajič et al.,
+arXiv 2307.01197) is different: it prompts with points that a point tracker follows.
 """
 
 from __future__ import annotations

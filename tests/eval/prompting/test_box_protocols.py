@@ -7,6 +7,12 @@ from repvit_sam.eval.prompting.box_protocols import BOX_PROTOCOLS, find_protocol
 CUP, PLATE = [170, 12, 425, 282], [60, 180, 480, 390]
 
 
+@pytest.fixture
+def predictor(small_predictor, coffee):
+    small_predictor.set_image(coffee)
+    return small_predictor
+
+
 def boxes(*rows, scores=None):
     count = len(rows)
     return Boxes(np.array(rows, float), np.array(scores or [1.0] * count), np.ones(count, int))

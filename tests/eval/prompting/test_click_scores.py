@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-import repvit_sam
 from repvit_sam.eval.baselines.box_masks import BASELINES
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.prompting.click_protocols import find_protocol
@@ -18,21 +17,16 @@ def labelled(tmp_path, formula_photo):
     return CocoFolder(disc_folder(tmp_path, formula_photo))[0]
 
 
-@pytest.fixture(scope="module")
-def predictor():
-    return repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
-
-
-def test_evaluating_does_not_change_with_the_company(predictor, labelled):
-    together = score_photo(predictor, labelled, PROTOCOL)
-    alone = score_photo(predictor, replace(labelled, instances=labelled.instances[:1]), PROTOCOL)
+def test_evaluating_does_not_change_with_the_company(small_predictor, labelled):
+    together = score_photo(small_predictor, labelled, PROTOCOL)
+    alone = score_photo(small_predictor, replace(labelled, instances=labelled.instances[:1]), PROTOCOL)
     assert [score["annotation_id"] for score in together] == [1, 2]
     assert together[0]["iou"] == pytest.approx(alone[0]["iou"], abs=1e-3)
     assert together[0]["boundary_iou"] == pytest.approx(alone[0]["boundary_iou"], abs=1e-2)
 
 
-def test_a_model_agrees_with_itself_on_the_box_and_the_first_click(predictor, labelled):
-    for score in score_photo(predictor, labelled, PROTOCOL, teacher=predictor):
+def test_a_model_agrees_with_itself_on_the_box_and_the_first_click(small_predictor, labelled):
+    for score in score_photo(small_predictor, labelled, PROTOCOL, teacher=small_predictor):
         assert score["agreement"] == {"box": 1, "1 click": 1}
 
 

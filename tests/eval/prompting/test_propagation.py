@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-import repvit_sam
 from repvit_sam.canvas import fit_photo
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.propagation import Propagation, grow, logits_of_mask, propagate, resolve_overlaps
@@ -27,11 +26,6 @@ class Answering:
         assert not multimask_output
         self.boxes.append(box)
         return self.current[:, None], None, None
-
-
-@pytest.fixture(scope="module")
-def small():
-    return repvit_sam.load("small", device="cpu")
 
 
 def logits(*masks):
@@ -92,11 +86,10 @@ def test_a_given_mask_becomes_logits_that_give_the_mask(photo_hw):
 
 
 @pytest.mark.parametrize("prompt", ["box", "box+mask"])
-def test_two_cut_outs_are_followed_over_a_photograph(small, prompt):
-    predictor = repvit_sam.SamPredictor(small)
+def test_two_cut_outs_are_followed_over_a_photograph(small_predictor, prompt):
     shown = [frame("rocket", ("coffee", "chelsea"), 120, 200, index * 0.04) for index in range(3)]
     first = np.array([shown[0][1] == 1, shown[0][1] == 2])
-    followed = list(propagate(predictor, (photo for photo, _ in shown[1:]), first, Propagation(prompt)))
+    followed = list(propagate(small_predictor, (photo for photo, _ in shown[1:]), first, Propagation(prompt)))
     for masks, (_, labels) in zip(followed, shown[1:], strict=True):
         assert [iou(labels == number, mask) > 0.8 for number, mask in enumerate(masks, 1)] == [True, True]
         assert not (masks[0] & masks[1]).any()

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-import repvit_sam
 from repvit_sam.eval.datasets.coco import Instance
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.click_protocols import find_protocol
@@ -15,11 +14,10 @@ BIG, SMALL = (
 )
 
 
-@pytest.fixture(scope="module")
-def predictor(formula_photo):
-    predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
-    predictor.set_image(formula_photo)
-    return predictor
+@pytest.fixture
+def predictor(small_predictor, formula_photo):
+    small_predictor.set_image(formula_photo)
+    return small_predictor
 
 
 def answers(predictor, instances, name="house", **choices):
