@@ -20,7 +20,7 @@ def read(folder):
     return read_annotations(folder / "annotations.json", folder / "images")
 
 
-def test_a_sound_folder_passes(folder):
+def test_a_valid_folder_passes(folder):
     check_instances(read(folder))
 
 
@@ -46,7 +46,7 @@ def test_what_would_fail_after_hours_is_refused_at_once(folder, change, words):
         check_instances(read(folder))
 
 
-def test_annotations_of_photos_beyond_the_limit_are_not_asked(folder):
+def test_annotations_of_photos_beyond_the_limit_are_not_checked(folder):
     def one_more(content):
         content["images"].append({"id": 9, "file_name": "gone.png", "height": 2, "width": 2})
         content["annotations"].append({"id": 9, "image_id": 9})
@@ -64,7 +64,7 @@ def test_a_box_far_outside_is_named_by_file_and_image(folder):
         check_boxes("boxes.json", prompts(3000), read(folder))
 
 
-def test_a_photo_turned_by_exif_is_not_taken_for_the_one_that_was_annotated(folder, formula_photo):
+def test_a_photo_turned_by_exif_has_another_size_than_its_annotations(folder, formula_photo):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(formula_photo).save(folder / "images" / "photo.jpg", exif=exif)

@@ -33,12 +33,12 @@ def test_sequences_come_in_the_order_of_the_list_with_their_frames_and_objects(d
     assert [sequence.name for sequence in read_davis(davis, limit=1)] == ["cups-over-rocket"]
 
 
-def test_masks_are_those_of_the_annotation_one_an_object(davis):
+def test_there_is_one_mask_per_object(davis):
     _, labels = frame("coffee", ["chelsea", "astronaut"], 48, 85, 1 / STEPS)
     np.testing.assert_array_equal(read_davis(davis)[0].masks(1), [labels == 1, labels == 2])
 
 
-def test_what_is_void_is_background(davis):
+def test_pixels_not_annotated_are_background(davis):
     path = annotations(davis) / "00000.png"
     labels = np.array(Image.open(path))
     labels[:4] = 255
@@ -47,7 +47,7 @@ def test_what_is_void_is_background(davis):
     assert not read_labels(path)[:4].any()
 
 
-def test_an_object_that_comes_later_is_not_asked_for(davis):
+def test_an_object_that_appears_later_is_not_evaluated(davis):
     labels = np.array(Image.open(annotations(davis) / "00002.png"))
     labels[:4] = 3
     Image.fromarray(labels).save(annotations(davis) / "00002.png")
@@ -63,7 +63,7 @@ def test_labels_written_are_indexed_in_the_colours_of_the_annotation(davis, tmp_
     np.testing.assert_array_equal(np.array(written), labels)
 
 
-def test_numbers_with_gaps_keep_their_numbers():
+def test_object_ids_with_gaps_are_kept():
     labels = np.array([[0, 2, 2], [5, 0, 2]], np.uint8)
     np.testing.assert_array_equal(labels_of(masks_of(labels, (2, 5)), (2, 5)), labels)
 

@@ -15,18 +15,22 @@ ELSEWHERE = (130, 120, 20, 20)
 
 
 def plain_pycocotools(annotations, results, image_ids, use_categories=True, limits=(1, 10, 100)):
-    """The judge after everybody's way of asking it."""
+    """pycocotools called in the usual way."""
     without_box = [{key: value for key, value in result.items() if key != "bbox"} for result in results]
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = copy.deepcopy(annotations)
         coco.createIndex()
-        judge = COCOeval(coco, coco.loadRes(without_box), "segm")
-        judge.params.imgIds, judge.params.useCats, judge.params.maxDets = image_ids, int(use_categories), list(limits)
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return judge
+        coco_eval = COCOeval(coco, coco.loadRes(without_box), "segm")
+        coco_eval.params.imgIds, coco_eval.params.useCats, coco_eval.params.maxDets = (
+            image_ids,
+            int(use_categories),
+            list(limits),
+        )
+        coco_eval.evaluate()
+        coco_eval.accumulate()
+        coco_eval.summarize()
+    return coco_eval
 
 
 @pytest.fixture
@@ -100,7 +104,7 @@ def test_a_perfect_predictor_has_precision_1(scene):
 
 def test_the_area_is_that_of_the_mask_not_of_the_box():
     annotations = coco_file([1], annotated(1, SMALL))
-    too_large = {**found(1, 0.9, ALL), "bbox": [0, 0, 10, 10]}  # as a mask none of the small ones' business
+    too_large = {**found(1, 0.9, ALL), "bbox": [0, 0, 10, 10]}  # its mask is not small
     figures = coco_precision(annotations, [too_large, found(1, 0.5, SMALL)], [1])
     assert figures["APs"] == pytest.approx(1)
     assert figures["AP"] == pytest.approx(0.5)
@@ -159,7 +163,7 @@ def test_annotations_that_do_not_fit_are_refused():
         coco_precision({}, [], [])
 
 
-def test_average_recall_asks_the_best_proposals_whatever_their_category():
+def test_average_recall_takes_the_best_proposals_of_any_category():
     annotations = coco_file(
         [1], annotated(1, SMALL), annotated(1, (50, 10, 50, 50), category_id=2), annotated(1, ELSEWHERE, iscrowd=1)
     )

@@ -74,7 +74,7 @@ def test_empty_maps_match_nothing():
     assert counts(nothing, nothing) == (0, 0)
 
 
-def test_the_photo_s_border_is_no_torus():
+def test_nothing_matches_across_the_photos_border():
     assert counts(dots((50, 0)), dots((50, 99), (49, 99))) == (0, 0)
     assert counts(dots((0, 50)), dots((99, 50))) == (0, 0)
     assert counts(dots((0, 0), (99, 99)), dots((2, 2), (97, 97))) == (2, 2)

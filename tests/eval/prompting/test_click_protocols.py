@@ -13,7 +13,7 @@ from repvit_sam.eval.prompting.click_protocols import (
 )
 
 
-def test_a_preset_is_found_and_single_choices_replace_its_own():
+def test_a_preset_is_found_and_its_options_can_be_replaced():
     assert find_protocol("house", masks=None) is not find_protocol("edgesam")
     mixed = find_protocol("efficientvit", feedback=True, masks=read_masks("oracle"))
     assert (mixed.box, mixed.feedback, mixed.masks) == ("annotation", True, ("oracle",) * 3)
@@ -58,7 +58,7 @@ def test_masks_are_one_word_or_three():
         ({"clicks_after_box": -1}, "0 or more, got -1"),
     ],
 )
-def test_a_choice_that_is_none_is_refused(choices, words):
+def test_unknown_values_are_refused(choices, words):
     with pytest.raises(ValueError, match=words):
         find_protocol("house", **choices)
 
