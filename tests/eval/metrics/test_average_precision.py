@@ -136,33 +136,6 @@ def test_nothing_is_changed_and_nothing_printed(scene, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"image_id": 2}, "of images that were evaluated, got one of image 2"),
-        ({"segmentation": None}, "has no mask"),
-        ({"segmentation": {"size": [200, 240], "counts": [1, 2]}}, "compressed RLE"),
-        ({"segmentation": {"size": [240, 200], "counts": "0"}}, "high and wide"),
-        ({"score": float("nan")}, "finite 'score'"),
-    ],
-)
-def test_results_that_do_not_fit_are_refused(change, words):
-    annotations = coco_file([1, 2], annotated(1, SMALL))
-    with pytest.raises(ValueError, match=words):
-        coco_precision(annotations, [{**found(1, 0.9, SMALL), **change}], [1])
-
-
-def test_annotations_that_do_not_fit_are_refused():
-    annotations = coco_file([1], annotated(1, SMALL))
-    with pytest.raises(ValueError, match="1 images; 5 is not"):
-        coco_precision(annotations, [], [5])
-    del annotations["annotations"][0]["area"]
-    with pytest.raises(ValueError, match="need 'area'"):
-        coco_precision(annotations, [], [1])
-    with pytest.raises(ValueError, match="have 'images', these have nothing"):
-        coco_precision({}, [], [])
-
-
 def test_average_recall_takes_the_best_proposals_of_any_category():
     annotations = coco_file(
         [1], annotated(1, SMALL), annotated(1, (50, 10, 50, 50), category_id=2), annotated(1, ELSEWHERE, iscrowd=1)
