@@ -23,15 +23,15 @@ import typer
 
 from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.datasets.coco import CocoFolder
-from repvit_sam.eval.metrics.clicks import Score, merged, score_baselines, score_photo, summarise
 from repvit_sam.eval.prompting.click_protocols import (
-    PROTOCOLS,
+    CLICK_PROTOCOLS,
     ClickProtocol,
     find_protocol,
     prompt_name,
     read_clicks,
     read_masks,
 )
+from repvit_sam.eval.prompting.click_scores import Score, merged, score_baselines, score_photo, summarise
 from repvit_sam.eval.runner.click_pictures import tile
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
@@ -81,7 +81,7 @@ def main(
     data: Annotated[Path | None, typer.Option(help="COCO-format folder: images/ and annotations.json")] = None,
     images: Annotated[Path | None, typer.Option(help="the photos, if not DATA/images")] = None,
     annotations: Annotated[Path | None, typer.Option(help="COCO or LVIS JSON, if not DATA/annotations.json")] = None,
-    protocol: Annotated[str, typer.Option(help=", ".join(PROTOCOLS))] = "house",
+    protocol: Annotated[str, typer.Option(help=", ".join(CLICK_PROTOCOLS))] = "house",
     clicks: Annotated[str | None, typer.Option(help="scored after so many; the last is NoC's maximum")] = None,
     clicks_after_box: Annotated[int | None, typer.Option(help="further clicks where the first prompt is a box")] = None,
     masks: Annotated[

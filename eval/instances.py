@@ -28,7 +28,14 @@ from repvit_sam.eval.datasets.checks import check_boxes, check_instances
 from repvit_sam.eval.metrics.average_precision import coco_precision
 from repvit_sam.eval.metrics.iou import iou, mean_by_size
 from repvit_sam.eval.metrics.lvis_average_precision import check_lvis, lvis_precision
-from repvit_sam.eval.prompting.box_protocols import PROTOCOLS, BoxProtocol, Choice, Score, find_protocol, masks_of_boxes
+from repvit_sam.eval.prompting.box_protocols import (
+    BOX_PROTOCOLS,
+    BoxProtocol,
+    MaskChoice,
+    ScoreRule,
+    find_protocol,
+    masks_of_boxes,
+)
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
@@ -162,10 +169,10 @@ def main(
     annotations: Annotated[Path, typer.Option(help="the data set's JSON")],
     boxes: Annotated[str, typer.Option(help=f"a COCO results list with a detector's boxes, or {GROUND_TRUTH}")],
     dataset: Annotated[str, typer.Option(help="coco or lvis: whose rules")] = "coco",
-    protocol: Annotated[str, typer.Option(help=", ".join(PROTOCOLS))] = "repvit-sam",
-    masks: Annotated[str | None, typer.Option(help=f"not the protocol's: {', '.join(get_args(Choice))}")] = None,
+    protocol: Annotated[str, typer.Option(help=", ".join(BOX_PROTOCOLS))] = "repvit-sam",
+    masks: Annotated[str | None, typer.Option(help=f"not the protocol's: {', '.join(get_args(MaskChoice))}")] = None,
     refinements: Annotated[int | None, typer.Option(help="not the protocol's: further passes, box and mask")] = None,
-    score: Annotated[str | None, typer.Option(help=f"not the protocol's: {', '.join(get_args(Score))}")] = None,
+    score: Annotated[str | None, typer.Option(help=f"not the protocol's: {', '.join(get_args(ScoreRule))}")] = None,
     detections: Annotated[int | None, typer.Option(min=1, help="boxes an image (default 100, LVIS 300)")] = None,
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",

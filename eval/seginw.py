@@ -24,7 +24,7 @@ from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.datasets.annotations import Annotations, read_annotations
 from repvit_sam.eval.datasets.boxes import GROUND_TRUTH, Boxes
 from repvit_sam.eval.instances import DETECTIONS, answers_beside_truth, detect, draw, figures_of, read_prompts
-from repvit_sam.eval.prompting.box_protocols import PROTOCOLS, BoxProtocol, find_protocol
+from repvit_sam.eval.prompting.box_protocols import BOX_PROTOCOLS, BoxProtocol, find_protocol
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, SaveFigures, Workers
 from repvit_sam.eval.runner.pictures import Case, save_figures
@@ -131,7 +131,7 @@ def _boxes_file(boxes: str, name: str) -> Path:
 def main(
     data: Annotated[Path, typer.Option(help=f"the folder of the data sets, each with {ANNOTATIONS}")],
     boxes: Annotated[str, typer.Option(help=f"a folder with SET.json, COCO results lists; or {GROUND_TRUTH}")],
-    protocol: Annotated[str, typer.Option(help=", ".join(PROTOCOLS))] = "repvit-sam",
+    protocol: Annotated[str, typer.Option(help=", ".join(BOX_PROTOCOLS))] = "repvit-sam",
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
     device: Device = "auto",

@@ -1,4 +1,4 @@
-"""What masks are worth that know nothing but the box: any model must beat these."""
+"""Baselines that make a mask from the box alone, or from box and colours. Any model must be better."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo
 
-Box = tuple[float, float, float, float]  # XYXY, photo pixels
+from ..datasets.boxes import Box
 
 
 def filled_box(photo: Photo, box: Box) -> Mask:
@@ -29,11 +29,11 @@ def ellipse_in_box(photo: Photo, box: Box) -> Mask:
 
 
 def grab_cut(photo: Photo, box: Box) -> Mask:
-    """OpenCV's GrabCut (Rother et al., 2004) started from the box, five rounds on the whole photo."""
+    """OpenCV's GrabCut (Rother et al., 2004), initialised with the box, five iterations on the whole photo."""
     height, width = photo.shape[:2]
     x0, y0, x1, y1 = (round(value) for value in box)
     if x0 <= 0 and y0 <= 0 and x1 >= width and y1 >= height:
-        return filled_box(photo, box)  # no background left to learn from
+        return filled_box(photo, box)  # without background there is nothing to learn from
     labels = np.zeros((height, width), dtype=np.uint8)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
@@ -41,7 +41,7 @@ def grab_cut(photo: Photo, box: Box) -> Mask:
     bgr = np.ascontiguousarray(photo[..., ::-1])
     try:
         cv2.grabCut(bgr, labels, rectangle, background, foreground, 5, cv2.GC_INIT_WITH_RECT)
-    except cv2.error:  # fewer object pixels than the five colours of its model
+    except cv2.error:  # fewer object pixels than components of its colour model (five)
         return filled_box(photo, box)
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
 

@@ -1,10 +1,10 @@
-"""Annotations in COCO's, LVIS's or UVO's JSON, and the photos that they speak of, found before anything is computed."""
+"""Annotations in the JSON of COCO, LVIS or UVO, and the photos they belong to. All photos are looked for first."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from repvit_sam.masks import Mask
 from repvit_sam.rle import Rle, decode_rle
 
-Annotation = dict[str, Any]  # as it stands in the file
+Annotation = dict[str, Any]  # one entry of "annotations", as in the file
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Annotations:
     """An annotations file.
 
     Attributes:
-        content: the file as read; nobody changes it.
-        image_ids: of the images to be evaluated, ascending: all, or the first of them.
-        paths: image id -> photo.
+        content: the file as read; treat it as read-only.
+        image_ids: the images to evaluate, ascending: all of them, or the first ``limit``.
+        paths: image id -> path of the photo.
     """
 
     path: Path
@@ -35,11 +35,12 @@ class Annotations:
 
     @cached_property
     def images(self) -> dict[int, dict[str, Any]]:
+        """Image id -> its entry in the file."""
         return {image["id"]: image for image in self.content["images"]}
 
     @cached_property
     def by_image(self) -> dict[int, list[Annotation]]:
-        """Annotations of each image, crowd regions left out; LVIS has none."""
+        """Image id -> its annotations, without crowd regions (LVIS has none)."""
         found: dict[int, list[Annotation]] = defaultdict(list)
         for annotation in self.content["annotations"]:
             if not annotation.get("iscrowd", 0):
@@ -47,41 +48,46 @@ class Annotations:
         return found
 
     def rle_of(self, annotation: Annotation) -> Rle:
-        """Polygons, or RLE of either kind -> compressed RLE at the size of the image."""
+        """Compressed RLE at the size of the annotation's image."""
         image = self.images[annotation["image_id"]]
         return annotation_rle(annotation, image["height"], image["width"])
 
     def mask_of(self, annotation: Annotation) -> Mask:
+        """(H, W) bool at the size of the annotation's image."""
         return decode_rle(self.rle_of(annotation))
 
 
 def annotation_rle(annotation: Annotation, height: int, width: int) -> Rle:
-    """As ``Annotations.rle_of``, for an image of this size.
+    """Polygons, RLE or compressed RLE -> compressed RLE for an image of this size.
 
     Raises:
-        ValueError: the annotation has no outline.
+        ValueError: the annotation has no segmentation.
     """
-    outline = annotation.get("segmentation")
-    if not outline:
+    segmentation = annotation.get("segmentation")
+    if not segmentation:
         raise ValueError(f"annotation {annotation.get('id')} has no segmentation")
-    if isinstance(outline, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(outline, height, width))
-    elif isinstance(outline["counts"], list):
-        rle = coco_mask.frPyObjects(outline, height, width)
+    if isinstance(segmentation, list):
+        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+    elif isinstance(segmentation["counts"], list):
+        rle = coco_mask.frPyObjects(segmentation, height, width)
     else:
-        rle = outline
+        rle = segmentation
     counts = rle["counts"]
     return {"size": list(rle["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
 
 
 def read_annotations(path: Path, images: Path, limit: int | None = None) -> Annotations:
-    """Read the file and find the photo of every image that is to be evaluated.
+    """Read the file and find the photo of every image to evaluate.
 
-    A photo lies in ``images`` under its ``file_name``, or under the last parts of its ``coco_url``: LVIS v1 names
-    photos of train2017 and val2017 alike, by URL alone, so ``images`` may be the folder that holds both.
+    A photo is looked for in ``images`` by its ``file_name``, then by the last two parts and the last part of its
+    ``coco_url``. LVIS v1 has the URL only, with photos of train2017 and val2017 mixed: ``images`` may be the folder
+    that holds both.
+
+    Args:
+        limit: keep only so many images, those with the lowest ids.
 
     Raises:
-        ValueError: not such a file, or photos are missing.
+        ValueError: the file is missing or in another format, or photos are missing.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing; --annotations takes a JSON file in COCO or LVIS format")
@@ -89,12 +95,12 @@ def read_annotations(path: Path, images: Path, limit: int | None = None) -> Anno
         raise ValueError(f"{images}/ is missing; --images takes the folder of the photos")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        entries = {image["id"]: image for image in content["images"]}
         image_ids = sorted(image["id"] for image in content["images"])[:limit]
-        named = {image["id"]: image for image in content["images"]}
         content["annotations"], content["categories"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not in COCO or LVIS format ({type(error).__name__}: {error})") from None
-    paths = {image_id: _photo_of(named[image_id], images) for image_id in image_ids}
+    paths = {image_id: _photo_path(entries[image_id], images) for image_id in image_ids}
     missing = [image_id for image_id in image_ids if not paths[image_id].is_file()]
     if missing:
         first = paths[missing[0]]
@@ -102,11 +108,11 @@ def read_annotations(path: Path, images: Path, limit: int | None = None) -> Anno
     return Annotations(path, content, tuple(image_ids), paths)
 
 
-def _photo_of(image: Mapping[str, Any], images: Path) -> Path:
-    places: Sequence[str] = [image["file_name"]] if image.get("file_name") else []
-    if image.get("coco_url"):  # some writers put null
+def _photo_path(image: Mapping[str, Any], images: Path) -> Path:
+    names = [image["file_name"]] if image.get("file_name") else []
+    if image.get("coco_url"):  # may be null
         parts = image["coco_url"].split("/")
-        places = [*places, "/".join(parts[-2:]), parts[-1]]
-    if not places:
+        names += ["/".join(parts[-2:]), parts[-1]]
+    if not names:
         raise ValueError(f"image {image['id']} has neither file_name nor coco_url")
-    return next((images / place for place in places if (images / place).is_file()), images / places[0])
+    return next((images / name for name in names if (images / name).is_file()), images / names[0])

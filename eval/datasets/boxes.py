@@ -1,4 +1,4 @@
-"""Boxes to prompt with: a detector's, from a COCO results list, or the ground truth's own."""
+"""Boxes to prompt with: a detector's, read from a COCO results list, or those of the annotations."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from .annotations import Annotations
 
+Box = tuple[float, float, float, float]  # XYXY, photo pixels, continuous
 GROUND_TRUTH = "ground-truth"
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """The boxes of one image, by falling score.
+    """The boxes of one image, highest score first.
 
     Attributes:
         boxes_xyxy: (B, 4) photo pixels, continuous.
         scores: (B,) the detector's; 1 for ground truth.
         category_ids: (B,).
-        annotation_ids: (B,) the annotation that each comes from; None for a detector's.
+        annotation_ids: (B,) the annotation of each box; None for a detector's boxes.
     """
 
     boxes_xyxy: NDArray[np.float64]
@@ -38,10 +39,10 @@ class Boxes:
 
 
 def ground_truth_boxes(annotations: Annotations) -> dict[int, Boxes]:
-    """``bbox`` of every annotation that is no crowd and has a size, for each image that has any.
+    """Image id -> the ``bbox`` of its annotations, without crowds and boxes of zero size; only images that have any.
 
     Raises:
-        ValueError: an annotation without one.
+        ValueError: an annotation has no bbox.
     """
     found = {}
     for image_id in annotations.image_ids:
@@ -52,7 +53,7 @@ def ground_truth_boxes(annotations: Annotations) -> dict[int, Boxes]:
         rows = [row for row in annotated if row["bbox"][2] > 0 and row["bbox"][3] > 0]
         if rows:
             found[image_id] = Boxes(
-                _xyxy([row["bbox"] for row in rows]),
+                xywh_to_xyxy([row["bbox"] for row in rows]),
                 np.ones(len(rows)),
                 np.array([row["category_id"] for row in rows]),
                 np.array([row["id"] for row in rows]),
@@ -61,13 +62,13 @@ def ground_truth_boxes(annotations: Annotations) -> dict[int, Boxes]:
 
 
 def read_boxes(path: Path, annotations: Annotations, most: int) -> dict[int, Boxes]:
-    """A COCO results list (``[{"image_id", "category_id", "bbox": xywh, "score"}, ...]``) -> boxes of each image.
+    """A COCO results list (``[{"image_id", "category_id", "bbox": xywh, "score"}, ...]``) -> image id to boxes.
 
-    detectron2, mmdetection, EfficientViT-SAM and TinySAM write their ViTDet boxes so. Each image keeps the ``most`` of
-    highest score; boxes without a size are dropped, as no mask can come of them.
+    detectron2, mmdetection, EfficientViT-SAM and TinySAM write detections in this format. Each image keeps the ``most``
+    boxes of highest score. Boxes of zero size are dropped: there is nothing to segment in them.
 
     Raises:
-        ValueError: not such a file, or of another data set than the annotations.
+        ValueError: the file is missing, in another format, or of another data set than the annotations.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing; --boxes takes a COCO results list, or the word {GROUND_TRUTH}")
@@ -83,22 +84,29 @@ def read_boxes(path: Path, annotations: Annotations, most: int) -> dict[int, Box
                 by_image[row["image_id"]].append(row)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is no COCO results list: expected [{{image_id, category_id, bbox, score}}, ...] "
+            f"{path} is not a COCO results list: expected [{{image_id, category_id, bbox, score}}, ...] "
             f"({type(error).__name__}: {error})"
         ) from None
     _check_same_data_set(path, by_image, annotations)
     return {image_id: _highest(by_image[image_id], most) for image_id in annotations.image_ids if image_id in by_image}
 
 
+def xywh_to_xyxy(boxes_xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """(B, 4) x, y, width, height -> (B, 4) corners, in float64."""
+    boxes = np.array(boxes_xywh, dtype=np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
 def _check_same_data_set(
     path: Path, by_image: Mapping[int, Sequence[Mapping[str, Any]]], annotations: Annotations
 ) -> None:
     name = annotations.path.name
-    strange = sorted((image_id for image_id in by_image if image_id not in annotations.images), key=str)
-    if strange:
+    unknown = sorted((image_id for image_id in by_image if image_id not in annotations.images), key=str)
+    if unknown:
         raise ValueError(
-            f"{path} belongs to another data set: {len(strange)} of its {len(by_image)} images are not in {name}, "
-            f"the first {strange[0]}"
+            f"{path} belongs to another data set: {len(unknown)} of its {len(by_image)} images are not in {name}, "
+            f"the first {unknown[0]}"
         )
     known = {category["id"] for category in annotations.content["categories"]}
     for image_id, rows in by_image.items():
@@ -114,11 +122,5 @@ def _highest(rows: Sequence[Mapping[str, Any]], most: int) -> Boxes:
     scores = np.array([float(row["score"]) for row in rows])
     order = np.argsort(-scores, kind="stable")[:most]
     return Boxes(
-        _xyxy([rows[i]["bbox"] for i in order]), scores[order], np.array([rows[i]["category_id"] for i in order])
+        xywh_to_xyxy([rows[i]["bbox"] for i in order]), scores[order], np.array([rows[i]["category_id"] for i in order])
     )
-
-
-def _xyxy(boxes_xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    boxes = np.array(boxes_xywh, dtype=np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes

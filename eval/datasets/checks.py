@@ -1,4 +1,4 @@
-"""What would end an evaluation of instances after hours, refused before its first photo."""
+"""Checks of photos, annotations and boxes before an evaluation starts, so that it does not fail after hours."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ from .boxes import Boxes
 
 
 def check_instances(annotations: Annotations, needed: Sequence[str] = ("id", "category_id", "area")) -> None:
-    """Photos are as large as the file says, and every annotation on them has an outline and what is ``needed``.
+    """Every photo has the size that the file says, and every annotation a segmentation and the ``needed`` keys.
 
     Raises:
-        ValueError: the first that is not so, by its id.
+        ValueError: names the first image or annotation that does not.
     """
     for image_id in annotations.image_ids:
         _check_image(annotations.path, annotations.images[image_id], annotations.paths[image_id])
-    wanted = set(annotations.image_ids)
+    image_ids = set(annotations.image_ids)
     for annotation in annotations.content["annotations"]:
-        if annotation.get("image_id") in wanted:
+        if annotation.get("image_id") in image_ids:
             _check_annotation(annotations, annotation, needed)
 
 
 def check_boxes(source: str, prompts: Mapping[int, Boxes], annotations: Annotations) -> None:
-    """No box lies so far outside its photo that the predictor would refuse it.
+    """No box is so far outside its photo that the predictor would refuse it.
+
+    Args:
+        source: the file of the boxes, for the error message.
+        prompts: image id -> boxes.
 
     Raises:
-        ValueError: one does.
+        ValueError: a box is too far outside.
     """
     for image_id, found in prompts.items():
         image = annotations.images[image_id]
@@ -44,15 +48,15 @@ def check_boxes(source: str, prompts: Mapping[int, Boxes], annotations: Annotati
 
 def _check_image(file: Path, image: Mapping[str, Any], path: Path) -> None:
     if not isinstance(image["id"], int):
-        raise ValueError(f"{file}: ids of images must be whole numbers, as in COCO's format; got {image['id']!r}")
+        raise ValueError(f"{file}: image ids must be whole numbers, as in COCO's format; got {image['id']!r}")
     for side in ("height", "width"):
         if not isinstance(image.get(side), int):
             raise ValueError(f"{file}: image {image['id']} has no {side} in pixels")
     height, width = photo_size(path)
     if (height, width) != (image["height"], image["width"]):
         raise ValueError(
-            f"{path} is {width}x{height} as it is seen (after EXIF orientation), its annotations are of "
-            f"{image['width']}x{image['height']}: give the photos that were annotated"
+            f"{path} is {width}x{height} (after EXIF orientation), its annotations are for "
+            f"{image['width']}x{image['height']}; give the photos that were annotated"
         )
 
 
@@ -60,12 +64,12 @@ def _check_annotation(annotations: Annotations, annotation: Annotation, needed: 
     where = f"annotation {annotation.get('id')} of {annotations.path}"
     missing = [name for name in ("segmentation", *needed) if annotation.get(name) in (None, [])]
     if missing:
-        raise ValueError(f"{where} has no {missing[0]}: no instances file")
-    outline, image = annotation["segmentation"], annotations.images[annotation["image_id"]]
-    if isinstance(outline, Mapping):
-        if "counts" not in outline or list(outline.get("size", ())) != [image["height"], image["width"]]:
+        raise ValueError(f"{where} has no {missing[0]}; expected an instances file")
+    segmentation, image = annotation["segmentation"], annotations.images[annotation["image_id"]]
+    if isinstance(segmentation, Mapping):
+        if "counts" not in segmentation or list(segmentation.get("size", ())) != [image["height"], image["width"]]:
             raise ValueError(
-                f"{where} has an RLE that is not of its image, {image['height']} high and {image['width']} wide"
+                f"{where} must have an RLE of the size of its image, {image['height']} high and {image['width']} wide"
             )
-    elif not all(isinstance(part, list) and len(part) >= 4 for part in outline):
+    elif not all(isinstance(part, list) and len(part) >= 4 for part in segmentation):
         raise ValueError(f"{where} must have an RLE, or a list of polygons, each [x, y, x, y, ...]")

@@ -1,19 +1,18 @@
-"""Photos with the instances that are annotated on them, from COCO's, LVIS's or UVO's JSON."""
+"""Photos with their annotated instances, from the JSON of COCO, LVIS or UVO."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.rle import decode_rle
 
 from .annotations import Annotation, annotation_rle, read_annotations
-
-Box = tuple[float, float, float, float]  # XYXY, photo pixels
+from .boxes import Box, xywh_to_xyxy
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,9 @@ class Instance:
 
     Attributes:
         mask: (H, W) bool.
-        area: of the annotation, in pixels: COCO's small, medium and large go by it.
-        box: the annotation's ``bbox``, which may differ from the mask's own by some pixels; None where it has none.
+        area: of the annotation, in pixels; decides whether it is small, medium or large.
+        box: the annotation's ``bbox``, which may differ from the tight box of the mask by some pixels; None if it has
+            none.
     """
 
     annotation_id: int
@@ -34,8 +34,10 @@ class Instance:
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """Attributes:
-    entry: of the photo, as it stands in the file: ``id``, ``license``, ``flickr_url``, ...
+    """A photo and its instances.
+
+    Attributes:
+        entry: the photo's entry in the annotations file: ``id``, ``license``, ``flickr_url``, ...
     """
 
     path: Path
@@ -45,17 +47,18 @@ class LabelledPhoto:
 
 
 class CocoFolder:
-    """``DIR/images/`` and ``DIR/annotations.json``, or wherever the two lie; photos in the order of their ids.
-
-    Crowd regions, and instances whose annotated area is below ``min_area`` pixels, are left out.
+    """The photos of ``FOLDER/images/`` with the instances of ``FOLDER/annotations.json``, ordered by image id.
 
     Args:
-        folder: may be None where ``images`` and ``annotations`` are given.
-        crowds: keep crowd regions.
-        boxes: refuse annotations without a ``bbox``.
+        folder: may be None if ``images`` and ``annotations`` are given.
+        images, annotations: where they are, if not in ``folder``.
+        min_area: instances whose annotated area is smaller, in pixels, are left out.
+        limit: keep only so many photos.
+        crowds: keep crowd regions; they are left out otherwise.
+        boxes: every annotation must have a ``bbox``.
 
     Raises:
-        ValueError: the folder, the annotations or the photos are not there, or do not fit each other.
+        ValueError: the folder, the annotations or photos are missing, or an annotation lacks what is needed.
     """
 
     def __init__(
@@ -80,36 +83,37 @@ class CocoFolder:
         self._kept: dict[int, list[Annotation]] = {image_id: [] for image_id in read.image_ids}
         needed = ("id", "area", "segmentation", *(["bbox"] if boxes else []))
         for annotation in read.content["annotations"]:
-            kept = self._kept.get(annotation.get("image_id"))  # None: on a photo beyond the limit
+            kept = self._kept.get(annotation.get("image_id"))  # None: its photo is beyond the limit
             if kept is None or annotation.get("area", min_area) < min_area:
                 continue
             if annotation.get("iscrowd", 0) and not crowds:
                 continue
-            missing = [key for key in needed if not annotation.get(key) and annotation.get(key) != 0]
-            if missing:
-                raise ValueError(f"annotation {annotation.get('id')} of {annotations} has no {missing[0]}")
-            if boxes and min(annotation["bbox"][2:]) < 0:
-                raise ValueError(f"annotation {annotation['id']} of {annotations} has a bbox of negative size")
+            _check_annotation(annotation, needed, annotations)
             kept.append(annotation)
         self.instances = sum(len(kept) for kept in self._kept.values())
-        """How many are annotated. A few of COCO's polygons are too thin to cover a pixel, and are never seen again."""
+        """Number of annotations kept. Photos may give fewer instances: a few polygons of COCO cover no pixel."""
 
     def __len__(self) -> int:
         return len(self._photos)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Image ids, in the order of the photos."""
+        """Image ids as text, in the order of the photos."""
         return tuple(self._photos)
 
     def entry(self, key: str) -> Mapping[str, Any]:
-        """Of the photo, as it stands in the file."""
+        """The photo's entry in the annotations file."""
         return self._photos[key][1]
 
     def __getitem__(self, index: int) -> LabelledPhoto:
         return self.by_key(self.keys[index])
 
     def by_key(self, key: str) -> LabelledPhoto:
+        """Read a photo and its masks.
+
+        Raises:
+            ValueError: the photo is of another size than its annotations.
+        """
         path, entry = self._photos[key]
         photo = read_photo(path)
         height, width = photo.shape[:2]
@@ -118,17 +122,20 @@ class CocoFolder:
         instances = [_instance(annotation, height, width) for annotation in self._kept[entry["id"]]]
         if any(instance.mask.shape != (height, width) for instance in instances):
             raise ValueError(f"{path} is {width}x{height}, its annotations are of another size")
-        # there is nothing to prompt for in a polygon that covers no pixel
+        # a polygon that covers no pixel cannot be prompted for
         return LabelledPhoto(path, photo, tuple(instance for instance in instances if instance.mask.any()), entry)
+
+
+def _check_annotation(annotation: Annotation, needed: tuple[str, ...], path: Path) -> None:
+    missing = [key for key in needed if not annotation.get(key) and annotation.get(key) != 0]
+    if missing:
+        raise ValueError(f"annotation {annotation.get('id')} of {path} has no {missing[0]}")
+    if "bbox" in needed and min(annotation["bbox"][2:]) < 0:
+        raise ValueError(f"annotation {annotation['id']} of {path} has a bbox of negative size")
 
 
 def _instance(annotation: Annotation, height: int, width: int) -> Instance:
     mask = decode_rle(annotation_rle(annotation, height, width))
-    return Instance(annotation["id"], mask, float(annotation["area"]), _xyxy(annotation.get("bbox")))
-
-
-def _xyxy(bbox: Sequence[float] | None) -> Box | None:
-    if not bbox:
-        return None
-    x, y, width, height = (float(number) for number in bbox)
-    return x, y, x + width, y + height
+    bbox = annotation.get("bbox")
+    box = cast(Box, tuple(xywh_to_xyxy([bbox])[0].tolist())) if bbox else None
+    return Instance(annotation["id"], mask, float(annotation["area"]), box)

@@ -1,8 +1,8 @@
-"""DAVIS-2017's folder -> its sequences, everything in it found and fitting before anything is computed.
+"""The DAVIS-2017 folder -> its sequences, checked as a whole before anything is computed.
 
-DIR/ImageSets/2017/val.txt              names of sequences, one a line
+DIR/ImageSets/2017/val.txt              names of sequences, one per line
 DIR/JPEGImages/480p/SEQUENCE/00000.jpg  frames
-DIR/Annotations/480p/SEQUENCE/00000.png indexed: 0 background, 1, 2 ... the objects
+DIR/Annotations/480p/SEQUENCE/00000.png indexed: 0 is background, 1, 2 ... are the objects
 """
 
 from __future__ import annotations
@@ -17,21 +17,19 @@ from PIL import Image, UnidentifiedImageError
 
 from repvit_sam.files import atomic_write
 
-from ..prompting.propagation import Masks
+Labels = NDArray[np.uint8]  # (H, W): 0 for background, else the id of an object
 
-Labels = NDArray[np.uint8]  # (H, W): 0 background, else the number of an object
-
-_VOID = 255  # not annotated; background to DAVIS's own program
-_LEAST_FRAMES = 3  # the first and the last are not scored
+_VOID = 255  # not annotated; davis2017-evaluation counts it as background
+_MIN_FRAMES = 3  # the first and the last are not scored
 
 
 @dataclass(frozen=True)
 class VideoSequence:
-    """A video with an annotation for every frame.
+    """A video with an annotation of every frame.
 
     Attributes:
-        frames, annotations: of equal length, in order.
-        object_ids: numbers of the objects in the first annotation, ascending; those that come later are not asked for.
+        frames, annotations: paths, of equal length, in order.
+        object_ids: ids of the objects in the first annotation, ascending; objects that appear later are not evaluated.
     """
 
     name: str
@@ -39,8 +37,8 @@ class VideoSequence:
     annotations: tuple[Path, ...]
     object_ids: tuple[int, ...]
 
-    def masks(self, index: int) -> Masks:
-        """(N, H, W): where each object is annotated in a frame."""
+    def masks(self, index: int) -> NDArray[np.bool_]:
+        """(N, H, W) bool: the masks of the objects in a frame."""
         return masks_of(read_labels(self.annotations[index]), self.object_ids)
 
 
@@ -50,7 +48,7 @@ def read_davis(
     """The sequences of a subset, in the order of its list.
 
     Raises:
-        ValueError: no DAVIS folder, or frames, annotations and list do not fit each other.
+        ValueError: not a DAVIS folder, or its list, frames and annotations do not match.
     """
     names_file = folder / "ImageSets" / "2017" / f"{subset}.txt"
     photos, annotations = folder / "JPEGImages" / resolution, folder / "Annotations" / resolution
@@ -59,82 +57,81 @@ def read_davis(
         raise ValueError(f"{folder} is no DAVIS-2017 folder: {missing[0]} is missing; --data takes the folder DAVIS")
     names = [line.strip() for line in names_file.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"{names_file} must name sequences, each once, one a line")
-    strange = [name for name in names if not (photos / name).is_dir() or not (annotations / name).is_dir()]
-    if strange:
-        there = photos if not (photos / strange[0]).is_dir() else annotations
-        raise ValueError(
-            f"{names_file.name} names {len(strange)} sequences not there, the first is {there / strange[0]}"
-        )
+        raise ValueError(f"{names_file} must list sequences, one per line, each once")
+    missing = [part / name for name in names for part in (photos, annotations) if not (part / name).is_dir()]
+    if missing:
+        raise ValueError(f"{names_file.name} lists sequences without a folder: {missing[0]} is missing")
     return tuple(_sequence(name, photos / name, annotations / name) for name in names[:limit])
 
 
 def read_labels(path: Path) -> Labels:
-    """An indexed PNG -> labels; what is void becomes background."""
-    with _opened(path) as picture:
-        labels = np.array(picture)
+    """An indexed PNG -> (H, W) labels; pixels marked as not annotated become background."""
+    with _open(path) as image:
+        labels = np.array(image)
     labels[labels == _VOID] = 0
     return labels
 
 
 def write_labels(path: Path, labels: Labels, like: Path) -> None:
-    """An indexed PNG with the colours of another one, of DAVIS's own annotation."""
-    picture = Image.fromarray(labels)
-    with _opened(like) as model:
-        palette = model.getpalette()
+    """Write an indexed PNG with the palette of the PNG ``like``, an annotation of DAVIS."""
+    image = Image.fromarray(labels)
+    with _open(like) as annotation:
+        palette = annotation.getpalette()
     if palette:
-        picture.putpalette(palette)
-    with atomic_write(path) as beside:
-        picture.save(beside)
+        image.putpalette(palette)
+    with atomic_write(path) as temporary:
+        image.save(temporary)
 
 
-def masks_of(labels: Labels, object_ids: Sequence[int]) -> Masks:
-    """(H, W) labels -> (N, H, W) masks."""
+def masks_of(labels: Labels, object_ids: Sequence[int]) -> NDArray[np.bool_]:
+    """(H, W) labels -> (N, H, W) bool masks."""
     return np.asarray(labels == np.array(object_ids)[:, None, None])
 
 
-def labels_of(masks: Masks, object_ids: Sequence[int]) -> Labels:
-    """(N, H, W) masks without overlap -> (H, W) labels."""
+def labels_of(masks: NDArray[np.bool_], object_ids: Sequence[int]) -> Labels:
+    """(N, H, W) bool masks without overlap -> (H, W) labels."""
     numbers = np.array(object_ids, dtype=np.uint8)[:, None, None]
     return np.asarray((masks * numbers).max(0))
 
 
 def _sequence(name: str, photos: Path, annotations: Path) -> VideoSequence:
-    frames, answers = tuple(sorted(photos.glob("*.jpg"))), tuple(sorted(annotations.glob("*.png")))
-    stems, answered = {path.stem for path in frames}, {path.stem for path in answers}
-    counts = f"{name} has {len(frames)} frames and {len(answers)} annotations"
-    if stems - answered:
+    frames, truths = tuple(sorted(photos.glob("*.jpg"))), tuple(sorted(annotations.glob("*.png")))
+    frame_names, truth_names = {path.stem for path in frames}, {path.stem for path in truths}
+    counts = f"{name} has {len(frames)} frames and {len(truths)} annotations"
+    if frame_names - truth_names:
         raise ValueError(
-            f"{counts}: {annotations / min(stems - answered)}.png is missing "
-            "(the test sets are annotated in their first frames alone, and scored on DAVIS's server)"
+            f"{counts}: {annotations / min(frame_names - truth_names)}.png is missing "
+            "(in the test sets only first frames are annotated; DAVIS's server scores those)"
         )
-    if answered - stems:
-        raise ValueError(f"{counts}: {photos / min(answered - stems)}.jpg is missing")
-    if len(frames) < _LEAST_FRAMES:
-        raise ValueError(f"{counts}; {_LEAST_FRAMES} are needed, as the first and the last are not scored")
+    if truth_names - frame_names:
+        raise ValueError(f"{counts}: {photos / min(truth_names - frame_names)}.jpg is missing")
+    if len(frames) < _MIN_FRAMES:
+        raise ValueError(f"{counts}; {_MIN_FRAMES} are needed, as the first and the last are not scored")
+    _check_headers(name, frames, truths)
+    object_ids = tuple(int(number) for number in np.unique(read_labels(truths[0])) if number)
+    if not object_ids:
+        raise ValueError(f"{truths[0]} has no object: expected ids 1, 2 ... as in DAVIS-2017; DAVIS-2016 has 255 only")
+    return VideoSequence(name, frames, truths, object_ids)
+
+
+def _check_headers(name: str, frames: Sequence[Path], truths: Sequence[Path]) -> None:
     (width, height), _ = _header(frames[0])
-    for path in (*frames, *answers):
+    for path in (*frames, *truths):
         size, mode = _header(path)
         if size != (width, height):
             raise ValueError(f"{path} is {size[0]}x{size[1]}, the first frame of {name} is {width}x{height}")
         if path.suffix == ".png" and mode not in ("P", "L"):
-            raise ValueError(f"{path} must be an indexed PNG that numbers the objects, got one of mode {mode}")
-    object_ids = tuple(int(number) for number in np.unique(read_labels(answers[0])) if number)
-    if not object_ids:
-        raise ValueError(
-            f"{answers[0]} has no object: expected DAVIS-2017's numbers 1, 2 ...; DAVIS-2016 has 255 alone"
-        )
-    return VideoSequence(name, frames, answers, object_ids)
+            raise ValueError(f"{path} must be an indexed PNG of object ids, got mode {mode}")
 
 
 def _header(path: Path) -> tuple[tuple[int, int], str]:
-    """((W, H), mode), no pixel decoded."""
-    with _opened(path) as picture:
-        return picture.size, picture.mode
+    """((W, H), mode) of an image, without decoding it."""
+    with _open(path) as image:
+        return image.size, image.mode
 
 
-def _opened(path: Path) -> Image.Image:
+def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except UnidentifiedImageError:
-        raise ValueError(f"{path} is damaged, or no picture") from None
+        raise ValueError(f"{path} is damaged or not an image") from None

@@ -1,4 +1,4 @@
-"""Soft edge maps in files: greyscale PNG of 8 or 16 bits, or ``.npy`` of values from 0 to 1."""
+"""Soft edge maps in files: greyscale PNG of 8 or 16 bits, or ``.npy`` with values from 0 to 1."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-_LARGEST = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I": 65535}  # PIL's mode -> value of a sure edge
+_MAX_VALUE = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I": 65535}  # PIL mode -> largest value
 
 
 def find_edge_maps(folder: Path, names: Sequence[str]) -> Mapping[str, Path]:
-    """Name of the photo -> ``FOLDER/NAME.png`` or ``.npy``.
+    """Name of each photo -> its map, ``FOLDER/NAME.png`` or ``.npy``.
 
     Raises:
-        ValueError: maps are missing, or there are two of one photo.
+        ValueError: a map is missing, or a photo has two.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder of edge maps")
@@ -35,27 +35,27 @@ def find_edge_maps(folder: Path, names: Sequence[str]) -> Mapping[str, Path]:
 
 
 def edge_map_hw(path: Path) -> tuple[int, ...]:
-    """(H, W) by the header of the file.
+    """(H, W), read from the header of the file.
 
     Raises:
-        ValueError: the file is no greyscale picture and no array.
+        ValueError: the file is neither a greyscale image nor an array.
     """
     try:
         if path.suffix == ".npy":
             return np.load(path, mmap_mode="r").shape
         with Image.open(path) as image:
-            if image.mode not in _LARGEST:
+            if image.mode not in _MAX_VALUE:
                 raise ValueError(f"its mode is {image.mode}, expected greyscale")
             return image.height, image.width
     except (OSError, ValueError, EOFError, UnidentifiedImageError) as error:
-        raise ValueError(f"{path} is no edge map: {error}") from None
+        raise ValueError(f"{path} is not an edge map: {error}") from None
 
 
 def read_edge_map(path: Path) -> NDArray[np.floating]:
-    """(H, W) values from 0 to 1: float64 from a PNG, as it is from a ``.npy`` of floats, 0 and 1 from one of bool.
+    """(H, W) values from 0 to 1: float64 from a PNG, the file's own type from a ``.npy`` (float32 where it is bool).
 
     Raises:
-        ValueError: the file is damaged, or its values are not from 0 to 1.
+        ValueError: the file is damaged, or its values are outside 0 to 1.
     """
     edge_map_hw(path)
     try:
@@ -63,8 +63,8 @@ def read_edge_map(path: Path) -> NDArray[np.floating]:
             edges = np.load(path)
         else:
             with Image.open(path) as image:
-                # in float64, so that the value 51 is 0.2 and reaches the threshold 0.2
-                edges = np.asarray(image, dtype=np.float64) / _LARGEST[image.mode]
+                # float64, so that the value 51 becomes 0.2 and reaches the threshold 0.2
+                edges = np.asarray(image, dtype=np.float64) / _MAX_VALUE[image.mode]
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     if edges.dtype == bool:

@@ -1,11 +1,11 @@
-"""Lines one pixel wide: thinning of a binary map, and non-maximum suppression of a soft one across the edge.
+"""Thinning of binary edge maps, and non-maximum suppression of soft edge maps.
 
 :func:`thin` is the parallel thinning of Guo and Hall (CACM 1989), with the conditions by which MATLAB's documentation
 defines ``bwmorph(..., 'thin', Inf)`` (after Lam, Lee and Suen, PAMI 1992, page 879). It equals scikit-image's ``thin``
-pixel by pixel and takes a ninth of the time, as OpenCV reads the eight neighbours of a pixel as one byte; that spares a
-dependency (``cv2.ximgproc`` is not in the headless wheel). :func:`suppress_non_maxima` follows what Dollar and Zitnick
-(Fast Edge Detection Using Structured Forests, PAMI 2015) do to a soft edge map before it is scored, but for the
-direction across the edge (:func:`edge_normals`); what that changes is in docs/evaluation.md.
+pixel by pixel, takes a ninth of the time (OpenCV packs the eight neighbours of a pixel into one byte) and needs no
+further dependency (``cv2.ximgproc`` is not in the headless wheel). :func:`suppress_non_maxima` does what Dollar and
+Zitnick (Fast Edge Detection Using Structured Forests, PAMI 2015) do to a soft edge map before it is scored, except for
+the direction across the edge (:func:`edge_normals`); docs/evaluation.md says what that changes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from scipy.ndimage import map_coordinates
 
 from repvit_sam.masks import Mask
 
-# bit k is the k-th neighbour, from the east and on through the north
+# bit k is the k-th neighbour, counted from the east towards the north
 _BITS = np.array([[8, 4, 2], [16, 0, 1], [32, 64, 128]], dtype=np.uint8)
 
 
 def thin(mask: Mask) -> Mask:
-    """(H, W) bool -> its lines one pixel wide, in one piece where they were: ``bwmorph(mask, 'thin', Inf)``."""
+    """(H, W) bool -> lines one pixel wide, connected as before: ``bwmorph(mask, 'thin', Inf)``."""
     image = np.asarray(mask).astype(np.uint8)
     first, second = _removable()
     while True:
@@ -38,26 +38,26 @@ def thin(mask: Mask) -> Mask:
 
 @cache
 def _removable() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """For each of the 256 neighbourhoods, 1 if the pixel inside goes; one table for each of the two half-steps."""
+    """For each of the 256 neighbourhoods, 1 if the central pixel is removed; one table for each half-step."""
     x = (np.arange(256) >> np.arange(8)[:, None] & 1).astype(bool)  # x[0] is the eastern neighbour
     crossings = sum((~x[k] & (x[k + 1] | x[(k + 2) % 8])).astype(int) for k in (0, 2, 4, 6))
     odd = sum((x[k] | x[k + 1]).astype(int) for k in (0, 2, 4, 6))
     even = sum((x[k] | x[(k + 1) % 8]).astype(int) for k in (1, 3, 5, 7))
     fewer = np.minimum(odd, even)
-    both = (crossings == 1) & (fewer >= 2) & (fewer <= 3)
+    removable = (crossings == 1) & (fewer >= 2) & (fewer <= 3)
     east = ~((x[1] | x[2] | ~x[7]) & x[0])
     west = ~((x[5] | x[6] | ~x[3]) & x[4])
-    return (both & east).astype(np.uint8), (both & west).astype(np.uint8)
+    return (removable & east).astype(np.uint8), (removable & west).astype(np.uint8)
 
 
 def suppress_non_maxima(
     edges: NDArray[np.floating], radius: int = 1, border: int = 5, slack: float = 1.01, smoothing: int = 4
 ) -> NDArray[np.float32]:
-    """Keep a soft edge map (H, W) where it is the largest along the line across the edge, 0 elsewhere.
+    """Keep the values of a soft edge map (H, W) that are maxima across the edge, and set the others to 0.
 
-    A pixel goes if ``slack`` times its value is below the map's, linearly interpolated, at 1 ... ``radius`` pixels on
-    either side across the edge (:func:`edge_normals`). Towards the border, ``border`` pixels wide, what is left fades
-    linearly to 0: there a map knows one side only. The defaults are those of the published edge benchmarks.
+    A pixel is set to 0 if ``slack`` times its value is below the map, linearly interpolated, at 1 ... ``radius`` pixels
+    to either side across the edge (:func:`edge_normals`). Within ``border`` pixels of the photo's border, values fade
+    linearly to 0: edges are less certain there. The defaults are those of the published edge benchmarks.
     """
     edges = np.ascontiguousarray(edges, dtype=np.float32)
     height, width = edges.shape
@@ -65,8 +65,8 @@ def suppress_non_maxima(
     rows, columns = np.mgrid[:height, :width]
     kept = edges.copy()
     for step in (*range(-radius, 0), *range(1, radius + 1)):
-        places = rows + step * np.sin(across), columns + step * np.cos(across)
-        kept[edges * slack < map_coordinates(edges, places, order=1, mode="nearest")] = 0
+        positions = rows + step * np.sin(across), columns + step * np.cos(across)
+        kept[edges * slack < map_coordinates(edges, positions, order=1, mode="nearest")] = 0
     if border:
         down, along = (np.minimum(np.arange(n), np.arange(n)[::-1]) / border for n in (height, width))
         kept *= np.outer(np.minimum(down, 1), np.minimum(along, 1)).astype(np.float32)
@@ -76,9 +76,9 @@ def suppress_non_maxima(
 def edge_normals(edges: NDArray[np.floating], smoothing: int = 4) -> NDArray[np.float32]:
     """Direction across the edge at each pixel of a soft edge map (H, W): angle from x towards y (down), radians.
 
-    The direction in which the map, smoothed with a triangle of ``smoothing`` pixels to each side, bends most, up or
-    down: the eigenvector of its second derivatives with the larger eigenvalue, by size. (Their toolbox has
-    atan(-sign(Exy) Eyy / Exx), which on a straight line is up to 13 degrees off.)
+    The direction of largest curvature of the map after smoothing with a triangle filter of ``smoothing`` pixels to each
+    side: the eigenvector of its second derivatives whose eigenvalue has the larger absolute value. (Dollar's toolbox
+    uses atan(-sign(Exy) Eyy / Exx), which on a straight line is up to 13 degrees off.)
     """
     triangle = np.arange(1, smoothing + 2, dtype=np.float32)
     triangle = np.concatenate([triangle, triangle[-2::-1]])
@@ -88,5 +88,5 @@ def edge_normals(edges: NDArray[np.floating], smoothing: int = 4) -> NDArray[np.
     dy, dx = np.gradient(smooth)
     dxy, dxx = np.gradient(dx)
     dyy = np.gradient(dy, axis=0)
-    bends_up = np.where(dxx + dyy > 0, 1, -1)  # which of the two eigenvalues is larger by size
-    return np.asarray(np.arctan2(bends_up * 2 * dxy, bends_up * (dxx - dyy)) / 2, dtype=np.float32)
+    sign = np.where(dxx + dyy > 0, 1, -1)  # of the eigenvalue with the larger absolute value
+    return np.asarray(np.arctan2(sign * 2 * dxy, sign * (dxx - dyy)) / 2, dtype=np.float32)

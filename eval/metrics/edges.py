@@ -1,8 +1,8 @@
-"""Counts of matched boundary pixels -> the figures of the Berkeley boundary benchmark.
+"""Counts of matched boundary pixels -> the metrics of the Berkeley boundary benchmark: ODS, OIS, AP, R50.
 
-Recall is the share of true pixels (of all people, added up) that are paired; precision the share of predicted pixels
-that are paired with at least one person's. All counts are summed over the photos before anything is divided. As in
-``collect_eval_bdry`` of the BSDS500 benchmark (Arbelaez, Maire, Fowlkes, Malik, PAMI 2011) and, for R50,
+Recall is the share of true pixels, summed over all annotators, that are matched. Precision is the share of predicted
+pixels that are matched with a true pixel of at least one annotator. Counts are summed over photos before they are
+divided. As in ``collect_eval_bdry`` of the BSDS500 benchmark (Arbelaez, Maire, Fowlkes, Malik, PAMI 2011) and, for R50,
 ``edgesEvalDir`` of Dollar's toolbox.
 """
 
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 THRESHOLDS = tuple(k / 100 for k in range(1, 100))
 
-Curve = NDArray[np.float64]  # (T,), one value a threshold
+Curve = NDArray[np.float64]  # (T,), one value per threshold
 
 
 @dataclass(frozen=True)
 class EdgeCounts:
-    """Pixels of one photo, or of several added up, at each of T thresholds.
+    """Numbers of pixels at each of T thresholds, of one photo or summed over several.
 
     Attributes:
-        matched_truth, truth: true pixels that found a partner, and all of them, over all people.
-        matched_predicted, predicted: predicted pixels that found a partner in anybody's truth, and all of them.
+        matched_truth, truth: true pixels that are matched, and all true pixels, summed over annotators.
+        matched_predicted, predicted: predicted pixels matched with any annotator's, and all predicted pixels.
     """
 
     matched_truth: tuple[int, ...]
@@ -42,7 +42,7 @@ class EdgeCounts:
         return _ratio(self.matched_predicted, self.predicted)
 
     def at(self, index: int) -> EdgeCounts:
-        """Of one threshold alone."""
+        """The counts at one threshold."""
         return EdgeCounts(*((row[index],) for row in self._rows()))
 
     def _rows(self) -> tuple[tuple[int, ...], ...]:
@@ -51,14 +51,14 @@ class EdgeCounts:
 
 @dataclass(frozen=True)
 class EdgeScores:
-    """The figures of a set of photos.
+    """The metrics of a set of photos.
 
     Attributes:
-        ods: F of the best threshold for the whole set, between two thresholds if that is where it is.
+        ods: F at the best threshold for the whole set, which may lie between two of the thresholds.
         ois: F with the best threshold of each photo.
-        average_precision: mean precision over recalls 0, 0.01, ... 1, 0 where the curve does not reach; None for a
-            curve of one point.
-        recall_at_half_precision: R50. None where precision never reaches 50 %, and for a curve of one point.
+        average_precision: mean precision over recalls 0, 0.01, ... 1, taken as 0 outside of the curve; None for a curve
+            of one point.
+        recall_at_half_precision: R50. None if precision never reaches 50 %, and for a curve of one point.
         recall, precision: (T,) the curve.
     """
 
@@ -77,20 +77,20 @@ class EdgeScores:
 
     @property
     def figures(self) -> dict[str, float | None]:
-        """The four that tables show."""
+        """The four values of published tables."""
         names = ("ODS", "OIS", "AP", "R50")
         values = (self.ods, self.ois, self.average_precision, self.recall_at_half_precision)
         return dict(zip(names, values, strict=True))
 
 
 def add(counts: Sequence[EdgeCounts]) -> EdgeCounts:
-    """Sum over photos."""
+    """The sum of counts over photos."""
     rows = (np.sum(row, axis=0).tolist() for row in zip(*(count._rows() for count in counts), strict=True))
     return EdgeCounts(*map(tuple, rows))
 
 
 def score(photos: Sequence[EdgeCounts], thresholds: Sequence[float] = THRESHOLDS) -> EdgeScores:
-    """The figures of some photos, counted at the same thresholds.
+    """The metrics of photos that were counted at the same thresholds.
 
     Raises:
         ValueError: no photos, or counts at another number of thresholds.
@@ -99,8 +99,8 @@ def score(photos: Sequence[EdgeCounts], thresholds: Sequence[float] = THRESHOLDS
         raise ValueError("there are no photos to score")
     if any(len(photo.truth) != len(thresholds) for photo in photos):
         raise ValueError(f"expected counts at {len(thresholds)} thresholds for every photo")
-    together = add(photos)
-    recall, precision = together.recall, together.precision
+    total = add(photos)
+    recall, precision = total.recall, total.precision
     ods_threshold, ods_recall, ods_precision = best_point(thresholds, recall, precision)
     best = add([photo.at(int(np.argmax(f_measure(photo.recall, photo.precision)))) for photo in photos])
     ois_recall, ois_precision = float(best.recall[0]), float(best.precision[0])
@@ -128,19 +128,19 @@ def f_measure(recall: Curve | float, precision: Curve | float) -> Curve:
 
 
 def best_point(thresholds: Sequence[float], recall: Curve, precision: Curve) -> tuple[float, float, float]:
-    """(threshold, recall, precision) of the largest F on the curve, drawn as straight lines of a hundred points."""
-    share = np.linspace(0, 1, 100)
-    place = np.unique(np.arange(len(recall) - 1)[:, None] + share) if len(recall) > 1 else np.zeros(1)
-    curve = [np.interp(place, np.arange(len(recall)), values) for values in (thresholds, recall, precision)]
+    """(threshold, recall, precision) of the largest F on the curve, interpolated at 100 points between thresholds."""
+    between = np.linspace(0, 1, 100)
+    positions = np.unique(np.arange(len(recall) - 1)[:, None] + between) if len(recall) > 1 else np.zeros(1)
+    curve = [np.interp(positions, np.arange(len(recall)), values) for values in (thresholds, recall, precision)]
     best = int(np.argmax(f_measure(curve[1], curve[2])))
     return float(curve[0][best]), float(curve[1][best]), float(curve[2][best])
 
 
 def average_precision(recall: Curve, precision: Curve) -> float:
-    """Precision at recalls 0, 0.01, ... 1, added up and divided by 100 (101 values: the benchmark's own way).
+    """Sum of the precision at recalls 0, 0.01, ... 1, divided by 100 (though there are 101: so does the benchmark).
 
-    Between the points of the curve precision is interpolated linearly; outside of it is 0. Of several points with the
-    same recall the one of the lowest threshold counts.
+    Precision is interpolated linearly between the points of the curve and is 0 outside of it. Of several points with
+    the same recall, the one with the lowest threshold counts.
     """
     points, first = np.unique(recall, return_index=True)
     if len(points) < 2:
@@ -148,12 +148,12 @@ def average_precision(recall: Curve, precision: Curve) -> float:
     return float(np.interp(np.arange(101) / 100, points, precision[first], left=0, right=0).sum() / 100)
 
 
-def recall_at_precision(recall: Curve, precision: Curve, wanted: float) -> float | None:
-    """Recall where precision is ``wanted``; at the lowest precision if all are above, None if all are below."""
+def recall_at_precision(recall: Curve, precision: Curve, target: float) -> float | None:
+    """Recall where precision is ``target``; at the lowest precision if all are above it, None if all are below."""
     points, first = np.unique(precision, return_index=True)
-    if points[-1] < wanted:
+    if points[-1] < target:
         return None
-    return float(np.interp(max(wanted, points[0]), points, recall[first]))
+    return float(np.interp(max(target, points[0]), points, recall[first]))
 
 
 def _ratio(part: Sequence[int], whole: Sequence[int]) -> Curve:

@@ -1,7 +1,7 @@
-"""How a mask comes of a box: the choices in which published tables differ, and their presets by name.
+"""Protocols for box prompts: the choices in which published evaluations differ, and presets by name.
 
-One MobileSAM stands in tables as 38.7, 39.4, 41.0, 42.7 and 44.3 COCO AP: detector, choice of the mask and score rule
-decide as much as the model does. Figures of different protocols are not comparable.
+MobileSAM alone is listed in tables with 38.7, 39.4, 41.0, 42.7 and 44.3 COCO AP: detector, choice of the mask and score
+matter as much as the model. Results of different protocols are not comparable.
 """
 
 from __future__ import annotations
@@ -13,47 +13,50 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from repvit_sam.masks import Mask, mask_box_xyxy
+from repvit_sam.masks import Mask
 from repvit_sam.predictor import SamPredictor
 
 from ..datasets.boxes import Boxes
+from .ground_truth import box_of
 
-Choice = Literal["single", "best-predicted", "best-box"]
-Score = Literal["detector", "predicted-iou", "product"]
+MaskChoice = Literal["single", "best-predicted", "best-box"]
+ScoreRule = Literal["detector", "predicted-iou", "product"]
 
-_BOXES_AT_ONCE = 64  # three masks each at photo size: 64 boxes of a 12 megapixel photo are 2.3 GB
+_BATCH_SIZE = 64  # boxes; with three masks each at photo size, 64 boxes on 12 megapixels take 2.3 GB
 
 
 @dataclass(frozen=True)
 class BoxProtocol:
-    """Attributes:
-    masks: "single": the decoder's single mask. "best-predicted": of its three the one of best predicted IoU.
-        "best-box": of the three the one whose tight box has the best IoU with the prompt.
-    refinements: further passes with the box and the logits of the mask before, each giving the single mask.
-    score: by which a mask is ranked: the detector's score, the predicted IoU, or their product.
-    source: whose protocol it is, and how that is known.
+    """How a box becomes a mask with a score.
+
+    Attributes:
+        masks: "single": the decoder's single mask. "best-predicted": of its three masks, the one with the best
+            predicted IoU. "best-box": of the three, the one whose tight box has the best IoU with the prompt.
+        refinements: number of further passes with the box and the previous mask's logits, each for a single mask.
+        score: the score of a mask: the detector's, the predicted IoU, or their product.
+        source: who uses the protocol, and how that is known.
     """
 
     name: str
-    masks: Choice = "single"
+    masks: MaskChoice = "single"
     refinements: int = 0
-    score: Score = "detector"
+    score: ScoreRule = "detector"
     source: str = ""
 
     @property
     def choices(self) -> dict[str, Any]:
-        """All that decides a mask, by name."""
+        """The options that decide masks and scores, by name."""
         return {"masks": self.masks, "refinements": self.refinements, "score": self.score}
 
     def __post_init__(self) -> None:
-        for option, value, known in (("masks", self.masks, Choice), ("score", self.score, Score)):
+        for option, value, known in (("masks", self.masks, MaskChoice), ("score", self.score, ScoreRule)):
             if value not in get_args(known):
                 raise ValueError(f"--{option} must be one of {', '.join(get_args(known))}, got {value!r}")
         if self.refinements < 0:
             raise ValueError(f"--refinements must be 0 or more, got {self.refinements}")
 
 
-PROTOCOLS = {
+BOX_PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         BoxProtocol(
@@ -83,57 +86,59 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str, **choices: Any) -> BoxProtocol:
-    """A preset, with single choices replaced by those that are not None.
+    """A preset, with those options replaced that are given and not None.
 
     Raises:
-        ValueError: no preset of this name, or a choice that is none.
+        ValueError: unknown name, or a value that an option does not have.
     """
-    if name not in PROTOCOLS:
-        raise ValueError(f"--protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
-    preset = PROTOCOLS[name]
+    if name not in BOX_PROTOCOLS:
+        raise ValueError(f"--protocol must be one of {', '.join(BOX_PROTOCOLS)}, got {name!r}")
+    preset = BOX_PROTOCOLS[name]
     changed = {key: value for key, value in choices.items() if value is not None and value != getattr(preset, key)}
     return replace(preset, name=f"{name}, changed", **changed) if changed else preset
 
 
 def masks_of_boxes(predictor: SamPredictor, boxes: Boxes, protocol: BoxProtocol) -> Iterator[tuple[int, Mask, float]]:
-    """Index of the box, its mask and the score of the mask, on the photo that is set."""
-    for start in range(0, len(boxes), _BOXES_AT_ONCE):
-        chosen = slice(start, start + _BOXES_AT_ONCE)
-        masks, ious = _answer(predictor, boxes.boxes_xyxy[chosen], protocol)
+    """For each box its index, mask and score, on the photo that is set."""
+    for start in range(0, len(boxes), _BATCH_SIZE):
+        masks, ious = _predict(predictor, boxes.boxes_xyxy[start : start + _BATCH_SIZE], protocol)
         for offset, (mask, iou) in enumerate(zip(masks, ious, strict=True)):
             index = start + offset
             yield index, cast(Mask, mask), _score(float(boxes.scores[index]), float(iou), protocol.score)
 
 
-def _answer(
+def _predict(
     predictor: SamPredictor, boxes_xyxy: NDArray[np.float64], protocol: BoxProtocol
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """(B, H, W) masks of (B, 4) boxes, and their predicted IoUs (B,)."""
+    rows = np.arange(len(boxes_xyxy))
     several = protocol.masks != "single"
     masks, ious, logits = predictor.predict(box=boxes_xyxy, multimask_output=several, batched=True)
     if protocol.masks == "best-box":
-        best = np.array([_fits_best(three, box) for three, box in zip(masks, boxes_xyxy, strict=True)])
+        best = np.array([_best_fitting(three, box) for three, box in zip(masks, boxes_xyxy, strict=True)])
     else:
         best = ious.argmax(1)
     for _ in range(protocol.refinements):
-        before = logits[np.arange(len(best)), best][:, None]
-        masks, ious, logits = predictor.predict(box=boxes_xyxy, mask_input=before, multimask_output=False, batched=True)
-        best = np.zeros(len(boxes_xyxy), dtype=int)
-    everyone = np.arange(len(best))
-    return masks[everyone, best], ious[everyone, best]
+        previous = logits[rows, best][:, None]
+        masks, ious, logits = predictor.predict(
+            box=boxes_xyxy, mask_input=previous, multimask_output=False, batched=True
+        )
+        best = np.zeros_like(rows)
+    return masks[rows, best], ious[rows, best]
 
 
-def _fits_best(masks: NDArray[np.bool_], box_xyxy: NDArray[np.float64]) -> int:
+def _best_fitting(masks: NDArray[np.bool_], box_xyxy: NDArray[np.float64]) -> int:
     return int(np.argmax([_box_iou(mask, box_xyxy) if mask.any() else -1.0 for mask in masks]))
 
 
 def _box_iou(mask: Mask, box_xyxy: NDArray[np.float64]) -> float:
-    x0, y0, x1, y1 = mask_box_xyxy(mask)
-    tight = np.array([x0, y0, x1 + 1, y1 + 1], dtype=np.float64)
+    # not torchvision's box_iou: predicting over ONNX needs no torch. Not pycocotools': it takes widths, which round.
+    tight = np.array(box_of(mask))
     overlap = np.clip(np.minimum(tight[2:], box_xyxy[2:]) - np.maximum(tight[:2], box_xyxy[:2]), 0, None).prod()
     return float(overlap / ((tight[2:] - tight[:2]).prod() + (box_xyxy[2:] - box_xyxy[:2]).prod() - overlap))
 
 
-def _score(detector: float, predicted_iou: float, rule: Score) -> float:
+def _score(detector: float, predicted_iou: float, rule: ScoreRule) -> float:
     if rule == "product":
         return detector * predicted_iou
     return predicted_iou if rule == "predicted-iou" else detector

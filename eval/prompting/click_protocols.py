@@ -1,6 +1,6 @@
-"""How a simulated user asks, and which mask counts: the choices in which published tables differ, and presets by name.
+"""Protocols for clicks of a simulated user: the choices in which published evaluations differ, and presets by name.
 
-Figures of different protocols are not comparable.
+Results of different protocols are not comparable.
 """
 
 from __future__ import annotations
@@ -11,38 +11,45 @@ from typing import Any, Literal, get_args
 
 from .ground_truth import NextClick
 
-Choice = Literal["single", "best-predicted", "oracle"]
+ClickMaskChoice = Literal["single", "best-predicted", "oracle"]
 BoxSource = Literal["mask", "annotation"]
 FirstClick = Literal["deepest", "centroid"]
-Place = Literal["centre", "corner"]
+PointPosition = Literal["centre", "corner"]
 
-_OPTIONS: dict[str, Any] = {"box": BoxSource, "first_click": FirstClick, "next_click": NextClick, "point_at": Place}
+_OPTIONS: dict[str, Any] = {
+    "box": BoxSource,
+    "first_click": FirstClick,
+    "next_click": NextClick,
+    "point_at": PointPosition,
+}
 
 
 @dataclass(frozen=True)
 class ClickProtocol:
-    """Attributes:
-    box: the tight box of the true mask, or the annotation's ``bbox``.
-    masks: for a box, for a first click, for further clicks. "single": the decoder's single mask. "best-predicted":
-        of its three the one of best predicted IoU. "oracle": of the three the one that is truly best, a bound that
-        nobody reaches who does not know the truth.
-    first_click: the pixel deepest inside the object, or that nearest to the mean of its pixels.
-    next_click: "deepest" or "ritm" (clicking.py ``next_click``).
-    point_at: a click lies in the centre of its pixel, or in its upper left corner, as integer coordinates say.
-    feedback: the logits of the mask before go in again with further clicks.
-    clicks: how many there are when a mask is scored, without a box.
-    clicks_after_box: further clicks where the first prompt was a box.
-    crowds: crowd regions are instances too.
-    min_area: annotated area below which an instance is left out, in pixels.
-    source: whose protocol it is, and how that is known.
+    """How boxes and clicks are made, and which mask is scored.
+
+    Attributes:
+        box: the tight box of the true mask, or the annotation's ``bbox``.
+        masks: for a box, for a first click, for further clicks. "single": the decoder's single mask. "best-predicted":
+            of its three masks, the one with the best predicted IoU. "oracle": of the three, the one with the best true
+            IoU; an upper bound, as it needs the truth.
+        first_click: at the pixel deepest inside the object, or at the one nearest to the mean of its pixels.
+        next_click: "deepest" or "ritm" (``ground_truth.next_click``).
+        point_at: coordinates of a click: the centre of its pixel, or the upper left corner (integers).
+        feedback: the previous mask's logits are a prompt for further clicks.
+        clicks: numbers of clicks after which masks are scored, without a box.
+        clicks_after_box: number of further clicks where the first prompt is a box.
+        crowds: crowd regions are instances too.
+        min_area: instances with a smaller annotated area, in pixels, are left out.
+        source: who uses the protocol, and how that is known.
     """
 
     name: str
     box: BoxSource = "mask"
-    masks: tuple[Choice, Choice, Choice] = ("single", "best-predicted", "single")
+    masks: tuple[ClickMaskChoice, ClickMaskChoice, ClickMaskChoice] = ("single", "best-predicted", "single")
     first_click: FirstClick = "deepest"
     next_click: NextClick = "deepest"
-    point_at: Place = "centre"
+    point_at: PointPosition = "centre"
     feedback: bool = True
     clicks: tuple[int, ...] = (1, 2, 3, 5)
     clicks_after_box: int = 0
@@ -54,10 +61,10 @@ class ClickProtocol:
         for field, known in _OPTIONS.items():
             if getattr(self, field) not in get_args(known):
                 raise ValueError(f"--{_option(field)} must be one of {_listed(known)}, got {getattr(self, field)!r}")
-        if len(self.masks) != 3 or any(choice not in get_args(Choice) for choice in self.masks):
+        if len(self.masks) != 3 or any(choice not in get_args(ClickMaskChoice) for choice in self.masks):
             raise ValueError(
-                f"--masks must be one of {_listed(Choice)}, or three of them with commas between (for the box, the "
-                f"first click, further clicks), got {','.join(self.masks)!r}"
+                f"--masks must be one of {_listed(ClickMaskChoice)}, or three of them with commas between (for the "
+                f"box, the first click, further clicks), got {','.join(self.masks)!r}"
             )
         if not self.clicks or min(self.clicks) < 1 or list(self.clicks) != sorted(set(self.clicks)):
             raise ValueError(f"--clicks must be rising numbers from 1 on, as 1,2,3,5; got {self.clicks}")
@@ -66,22 +73,22 @@ class ClickProtocol:
 
     @property
     def rounds(self) -> int:
-        """Clicks that are made: each number up to the last, whichever are shown."""
+        """Number of clicks that are made: up to the largest of ``clicks``, even if not all are shown."""
         return max(self.clicks)
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The rows of the table."""
+        """Names of the prompts in the order of the table's rows."""
         boxes = (prompt_name(count, box=True) for count in range(self.clicks_after_box + 1))
         return (*boxes, *(prompt_name(count) for count in self.clicks))
 
     def settings(self) -> dict[str, Any]:
-        """What decides the masks: neither names, nor which of the clicks made are shown."""
+        """The options that decide the masks: not the names, and not which numbers of clicks are shown."""
         choices = {key: value for key, value in asdict(self).items() if key not in ("name", "source", "clicks")}
         return {**choices, "rounds": self.rounds}
 
 
-PROTOCOLS = {
+CLICK_PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         ClickProtocol("house", source="this project's: box and first click as SAM's authors advise, clicks as in RITM"),
@@ -111,21 +118,21 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str, **choices: Any) -> ClickProtocol:
-    """A preset, with single choices replaced by those that are not None.
+    """A preset, with those options replaced that are given and not None.
 
     Raises:
-        ValueError: no preset of this name, or a choice that is none.
+        ValueError: unknown name, or a value that an option does not have.
     """
-    if name not in PROTOCOLS:
-        raise ValueError(f"--protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
-    preset = PROTOCOLS[name]
+    if name not in CLICK_PROTOCOLS:
+        raise ValueError(f"--protocol must be one of {', '.join(CLICK_PROTOCOLS)}, got {name!r}")
+    preset = CLICK_PROTOCOLS[name]
     changed = {key: value for key, value in choices.items() if value is not None and value != getattr(preset, key)}
-    named = [key for key in changed if key not in ("clicks", "min_area")]  # those do not change a mask
-    return replace(preset, name=f"{name}, changed" if named else name, **changed)
+    changes_masks = any(key not in ("clicks", "min_area") for key in changed)
+    return replace(preset, name=f"{name}, changed" if changes_masks else name, **changed)
 
 
 def protocol_from_json(choices: Mapping[str, Any]) -> ClickProtocol:
-    """What ``dataclasses.asdict`` made of a protocol, read back; other keys are passed over."""
+    """A protocol from the JSON of its ``dataclasses.asdict``; other keys are ignored."""
     known = {field.name for field in fields(ClickProtocol)}
     found: dict[str, Any] = {}
     for key in choices.keys() & known:
@@ -134,7 +141,7 @@ def protocol_from_json(choices: Mapping[str, Any]) -> ClickProtocol:
 
 
 def read_masks(words: str | None) -> tuple[str, ...] | None:
-    """'oracle' -> three times that; 'single,best-predicted,single' -> its parts."""
+    """'oracle' -> the same three times; 'single,best-predicted,single' -> its parts; None stays None."""
     if words is None:
         return None
     parts = tuple(words.split(","))
@@ -142,10 +149,10 @@ def read_masks(words: str | None) -> tuple[str, ...] | None:
 
 
 def read_clicks(words: str | None) -> tuple[int, ...] | None:
-    """'1,2,3,5' -> its numbers.
+    """'1,2,3,5' -> its numbers; None stays None.
 
     Raises:
-        ValueError: not numbers.
+        ValueError: the text does not consist of numbers.
     """
     try:
         return None if words is None else tuple(int(part) for part in words.split(","))

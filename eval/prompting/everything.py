@@ -1,4 +1,4 @@
-"""Everything mode's settings, as the programs of this folder take them from the command line."""
+"""Settings of everything mode, with their options for the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from repvit_sam.mask_generator import SamAutomaticMaskGenerator
 from repvit_sam.predictor import SamPredictor
 
-PointsPerSide = Annotated[int | None, typer.Option(help="everything mode: the grid's points along one side")]
+PointsPerSide = Annotated[int | None, typer.Option(help="everything mode: points along one side of the grid")]
 PredIouThresh = Annotated[float | None, typer.Option(help="everything mode: keep masks rated above this, 0 keeps all")]
 StabilityScoreThresh = Annotated[float | None, typer.Option(help="everything mode: least stability, 0 keeps all")]
 BoxNmsThresh = Annotated[float | None, typer.Option(help="everything mode: of boxes overlapping more, one stays")]
@@ -19,10 +19,10 @@ CropNLayers = Annotated[int | None, typer.Option(help="everything mode: layers o
 
 @dataclass(frozen=True)
 class Everything:
-    """Settings of ``SamAutomaticMaskGenerator`` that decide its masks, with its defaults.
+    """The settings of ``SamAutomaticMaskGenerator`` that decide its masks, with its defaults.
 
     Raises:
-        ValueError: a setting out of its range.
+        ValueError: a setting is out of range.
     """
 
     points_per_side: int = 32
@@ -42,9 +42,9 @@ class Everything:
                 raise ValueError(f"--{name.replace('_', '-')} must lie in 0..1, got {value}")
 
     def changed(self, **choices: Any) -> Everything:
-        """With the choices that are not None instead."""
+        """These settings, with those replaced that are given and not None."""
         return replace(self, **{name: value for name, value in choices.items() if value is not None})
 
     def generator(self, predictor: SamPredictor) -> SamAutomaticMaskGenerator:
-        """On the predictor's model; masks come as COCO RLE."""
+        """A generator on the predictor's model that returns masks as COCO RLE."""
         return SamAutomaticMaskGenerator(predictor.model, **asdict(self), output_mode="coco_rle")

@@ -11,7 +11,7 @@ from repvit_sam.visualize import draw_prompts, overlay
 from ..datasets.coco import Instance
 from ..prompting.click_protocols import ClickProtocol
 from ..prompting.ground_truth import box_of
-from ..prompting.simulated_user import ask, box_prompt
+from ..prompting.simulated_user import box_prompt, prompt_instances
 from .pictures import TILE, captioned, square_around
 
 
@@ -20,7 +20,7 @@ def tile(
 ) -> Photo:
     """Truth (left) and answer (right) around one instance, the caption on the answer. The photo is encoded for it."""
     predictor.set_image(photo)
-    answer = next(answer for answer in ask(predictor, [instance], protocol) if answer.prompt == prompt)
+    answer = next(each for each in prompt_instances(predictor, [instance], protocol) if each.prompt == prompt)
     boxes = [box_prompt(instance, protocol)] if prompt.startswith("box") else []
     points = [
         (x, y, int(label)) for (x, y), label in zip(answer.points[0], answer.labels[0], strict=True) if label >= 0

@@ -18,8 +18,8 @@ import typer
 
 from repvit_sam.console import report_errors
 from repvit_sam.eval.datasets.coco import CocoFolder
-from repvit_sam.eval.metrics.clicks import Score
 from repvit_sam.eval.prompting.click_protocols import protocol_from_json
+from repvit_sam.eval.prompting.click_scores import Score
 from repvit_sam.eval.runner.click_pictures import tile
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Device

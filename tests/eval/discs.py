@@ -1,10 +1,12 @@
-"""A COCO-format folder made by formula: one photo with a disc, a speck and a crowd region."""
+"""A COCO-format folder made by formula: one photo with a large disc, a small one and a crowd region."""
 
 import json
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as coco_mask
+
+from repvit_sam.masks import coco_bbox
+from repvit_sam.rle import encode_rle
 
 PHOTO_HW = (229, 301)  # of conftest's formula_photo
 
@@ -20,11 +22,9 @@ def disc_folder(folder, photo):
     masks = {1: disc(*PHOTO_HW, 150, 110, 50), 2: disc(*PHOTO_HW, 20, 20, 5), 3: disc(*PHOTO_HW, 250, 200, 20)}
     annotations = []
     for number, mask in masks.items():
-        rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
         annotations.append({
             "id": number, "image_id": 7, "category_id": 1, "iscrowd": int(number == 3), "area": int(mask.sum()),
-            "bbox": coco_mask.toBbox(rle).tolist(),
-            "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
+            "bbox": coco_bbox(mask), "segmentation": encode_rle(mask),
         })  # fmt: skip
     content = {
         "images": [{"id": 7, "file_name": "photo.png", "height": PHOTO_HW[0], "width": PHOTO_HW[1]}],
@@ -36,7 +36,7 @@ def disc_folder(folder, photo):
 
 
 def edit_annotations(folder, change):
-    """``change`` gets the content of annotations.json and alters it."""
+    """Apply ``change``, which alters its argument, to the content of annotations.json."""
     path = folder / "annotations.json"
     content = json.loads(path.read_text())
     change(content)

@@ -1,4 +1,4 @@
-"""Videos by formula, in DAVIS-2017's folder: cut-outs of the bundled photographs that turn and meet before another.
+"""Videos made by formula, in a DAVIS-2017 folder: cut-outs of the bundled photos move over another photo and overlap.
 
 python tests/eval/made_up_video.py DIR --frames 20 --height 480
 """
@@ -15,7 +15,7 @@ from PIL import Image
 
 PHOTOS = Path(__file__).parents[2] / "repvit_sam" / "example_photos"
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]  # DAVIS's first colours
-STEPS = 19  # from one end of the way to the other
+STEPS = 19  # frames from the first to the last position
 SEQUENCES = {
     "cats-over-coffee": ("coffee", "chelsea", "astronaut"),
     "cups-over-rocket": ("rocket", "coffee", "chelsea"),
@@ -23,7 +23,7 @@ SEQUENCES = {
 
 
 def blob(height, width, x, y, radius, turn):
-    """(H, W) bool: a disc with three soft lobes, turned by so many radians."""
+    """(H, W) bool: a disc with three lobes, turned by ``turn`` radians."""
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
     angle = np.arctan2(rows - y, columns - x)
     return np.hypot(rows - y, columns - x) < radius * (1 + 0.25 * np.sin(3 * (angle + turn)))
@@ -34,12 +34,12 @@ def photo(name, height, width):
 
 
 def frame(background, cut_outs, height, width, share):
-    """Frame and labels at ``share`` (0 to 1) of the way: object 1 goes right, object 2 left and partly behind it."""
+    """Frame and labels at ``share`` (0 to 1) of the way: object 1 moves right, object 2 left and partly behind it."""
     picture, labels = photo(background, height, width), np.zeros((height, width), np.uint8)
-    ways = {2: (0.75 - 0.2 * share, 0.55, 0.16 - 0.03 * share), 1: (0.25 + 0.2 * share, 0.4 + 0.1 * share, 0.2)}
-    for number, (x, y, radius) in ways.items():
+    positions = {2: (0.75 - 0.2 * share, 0.55, 0.16 - 0.03 * share), 1: (0.25 + 0.2 * share, 0.4 + 0.1 * share, 0.2)}
+    for number, (x, y, radius) in positions.items():
         mask = blob(height, width, x * width, y * height, radius * height, 1.5 * share + number)
-        shift = np.float32([[1, 0, (x - 0.5) * width], [0, 1, (y - 0.5) * height]])  # its texture moves along
+        shift = np.float32([[1, 0, (x - 0.5) * width], [0, 1, (y - 0.5) * height]])  # the texture moves with the object
         texture = cv2.warpAffine(photo(cut_outs[number - 1], height, width), shift, (width, height))
         picture[mask], labels[mask] = texture[mask], number
     return picture, labels

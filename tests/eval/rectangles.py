@@ -1,10 +1,11 @@
-"""Annotations and results made of rectangles, and the made-up scene of lvis_golden."""
+"""Annotations and results made of rectangles, and the files of lvis_golden."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco_mask
+
+from repvit_sam.rle import encode_rle
 
 PHOTO_HW = (200, 240)
 ALL = (0, 0, PHOTO_HW[1], PHOTO_HW[0])
@@ -20,10 +21,9 @@ def annotated(image_id, box, category_id=1, **more):
 
 def found(image_id, score, box, category_id=1):
     x, y, width, height = box
-    mask = np.zeros(PHOTO_HW, np.uint8, order="F")
-    mask[y : y + height, x : x + width] = 1
-    rle = {"size": list(PHOTO_HW), "counts": coco_mask.encode(mask)["counts"].decode()}
-    return {"image_id": image_id, "category_id": category_id, "segmentation": rle, "score": score}
+    mask = np.zeros(PHOTO_HW, bool)
+    mask[y : y + height, x : x + width] = True
+    return {"image_id": image_id, "category_id": category_id, "segmentation": encode_rle(mask), "score": score}
 
 
 def coco_file(image_ids, *annotations, categories=(1, 2, 3)):
@@ -35,5 +35,5 @@ def coco_file(image_ids, *annotations, categories=(1, 2, 3)):
 
 
 def golden(name):
-    """annotations, results or figures."""
+    """The content of lvis_golden/NAME.json: annotations, results or figures."""
     return json.loads((Path(__file__).parent / "lvis_golden" / f"{name}.json").read_text())

@@ -40,7 +40,7 @@ def test_polygons_and_both_kinds_of_rle_are_the_same_outline():
     assert annotation_rle({"id": 1, "segmentation": as_polygon}, 12, 16) == as_polygon
 
 
-def test_an_annotation_without_an_outline_is_named():
+def test_an_annotation_without_a_segmentation_is_named():
     with pytest.raises(ValueError, match="annotation 5 has no segmentation"):
         annotation_rle({"id": 5, "segmentation": []}, 12, 16)
 
@@ -58,7 +58,7 @@ def test_lvis_photos_are_found_by_their_url(folder, place):
     assert read(folder).paths == {7: path}
 
 
-def test_a_url_of_null_is_none(folder):
+def test_a_url_of_null_is_ignored(folder):
     edit_annotations(folder, lambda content: content["images"][0].update(coco_url=None))
     assert read(folder).paths == {7: folder / "images" / "photo.png"}
 
@@ -93,5 +93,5 @@ def test_an_image_without_a_name_is_refused(folder):
         read(folder)
 
 
-def test_the_file_is_read_as_it_stands(folder):
+def test_the_content_of_the_file_is_not_changed(folder):
     assert read(folder).content == json.loads((folder / "annotations.json").read_text())

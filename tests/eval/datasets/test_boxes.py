@@ -60,12 +60,12 @@ def test_an_image_without_a_box_is_left_out(folder):
     [
         ([row(image_id=8), row()], "another data set: 1 of its 2 images are not in annotations.json, the first 8"),
         ([row(category_id=90)], "another data set: it has category 90"),
-        ([{"image_id": 7, "score": 1}], "no COCO results list.*KeyError: 'bbox'"),
-        ([row(bbox=(1, 2, 3))], "no COCO results list"),
+        ([{"image_id": 7, "score": 1}], "not a COCO results list.*KeyError: 'bbox'"),
+        ([row(bbox=(1, 2, 3))], "not a COCO results list"),
         ([row(bbox=(1, 2, float("nan"), 4))], "not finite"),
         ([row(score=float("nan"))], "not finite"),
-        ({"images": []}, "no COCO results list"),
-        ("no json", "no COCO results list"),
+        ({"images": []}, "not a COCO results list"),
+        ("no json", "not a COCO results list"),
     ],
 )
 def test_a_file_of_something_else_is_refused_in_a_sentence(folder, rows, words):

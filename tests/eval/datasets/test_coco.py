@@ -43,11 +43,11 @@ def test_lvis_has_no_crowds_and_names_photos_by_url(folder, tmp_path):
 
     edit_annotations(folder, as_lvis)
     (folder / "images").rename(folder / "val2017")
-    photos = CocoFolder(None, images=folder, annotations=folder / "annotations.json")  # as where train2017 is beside
+    photos = CocoFolder(None, images=folder, annotations=folder / "annotations.json")
     assert [instance.annotation_id for instance in photos[0].instances] == [1, 2, 3]
 
 
-def test_an_instance_without_a_pixel_is_not_given(folder):
+def test_an_instance_without_a_pixel_is_left_out(folder):
     def thin(content):
         content["annotations"][1]["segmentation"] = [[5.0, 5.0, 5.0, 5.0, 5.0, 5.0]]
 
@@ -75,14 +75,14 @@ def test_what_is_missing_is_said_when_the_folder_is_opened(folder, change, words
         CocoFolder(folder)
 
 
-def test_boxes_are_needed_only_by_those_who_ask(folder):
+def test_boxes_are_required_only_on_demand(folder):
     edit_annotations(folder, without("bbox"))
     assert CocoFolder(folder)[0].instances[0].box is None
     with pytest.raises(ValueError, match="has no bbox"):
         CocoFolder(folder, boxes=True)
 
 
-def test_what_is_wrong_under_the_size_asked_for_does_not_matter(folder):
+def test_annotations_below_the_least_area_are_not_checked(folder):
     edit_annotations(folder, lambda content: content["annotations"][1].pop("segmentation"))
     assert numbers(folder, min_area=1024) == [1]
 

@@ -33,12 +33,12 @@ def test_sequences_come_in_the_order_of_the_list_with_their_frames_and_objects(d
     assert [sequence.name for sequence in read_davis(davis, limit=1)] == ["cups-over-rocket"]
 
 
-def test_masks_are_those_of_the_annotation_one_an_object(davis):
+def test_there_is_one_mask_per_object(davis):
     _, labels = frame("coffee", ["chelsea", "astronaut"], 48, 85, 1 / STEPS)
     np.testing.assert_array_equal(read_davis(davis)[0].masks(1), [labels == 1, labels == 2])
 
 
-def test_what_is_void_is_background(davis):
+def test_pixels_not_annotated_are_background(davis):
     path = annotations(davis) / "00000.png"
     labels = np.array(Image.open(path))
     labels[:4] = 255
@@ -47,7 +47,7 @@ def test_what_is_void_is_background(davis):
     assert not read_labels(path)[:4].any()
 
 
-def test_an_object_that_comes_later_is_not_asked_for(davis):
+def test_an_object_that_appears_later_is_not_evaluated(davis):
     labels = np.array(Image.open(annotations(davis) / "00002.png"))
     labels[:4] = 3
     Image.fromarray(labels).save(annotations(davis) / "00002.png")
@@ -63,7 +63,7 @@ def test_labels_written_are_indexed_in_the_colours_of_the_annotation(davis, tmp_
     np.testing.assert_array_equal(np.array(written), labels)
 
 
-def test_numbers_with_gaps_keep_their_numbers():
+def test_object_ids_with_gaps_are_kept():
     labels = np.array([[0, 2, 2], [5, 0, 2]], np.uint8)
     np.testing.assert_array_equal(labels_of(masks_of(labels, (2, 5)), (2, 5)), labels)
 
@@ -114,14 +114,14 @@ def damage_a_frame(davis):
     [
         (lose_a_frame, "3 annotations: .*00001.jpg is missing"),
         (lose_an_annotation, "2 annotations: .*00001.png is missing"),
-        (name_what_is_not_there, "names 1 sequences not there, the first is .*bear"),
+        (name_what_is_not_there, "lists sequences without a folder: .*bear is missing"),
         (name_one_twice, "each once"),
         (lose_the_list, "no DAVIS-2017 folder: .*val.txt is missing"),
         (leave_two_frames, "2 frames and 2 annotations; 3 are needed"),
         (resize_an_annotation, "00002.png is 80x48, the first frame of cats-over-coffee is 85x48"),
-        (colour_an_annotation, "indexed PNG that numbers the objects, got one of mode RGB"),
+        (colour_an_annotation, "an indexed PNG of object ids, got mode RGB"),
         (annotate_as_in_2016, "has no object"),
-        (damage_a_frame, "00002.jpg is damaged, or no picture"),
+        (damage_a_frame, "00002.jpg is damaged or not an image"),
     ],
 )
 def test_a_folder_that_cannot_be_evaluated_says_why(davis, harm, words):

@@ -65,7 +65,7 @@ def test_arrays_of_other_values_are_refused(tmp_path, values, reason):
 @pytest.mark.parametrize("name", ["a.png", "a.npy"])
 def test_files_of_another_kind_are_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"hello")
-    with pytest.raises(ValueError, match="is no edge map"):
+    with pytest.raises(ValueError, match="is not an edge map"):
         read_edge_map(tmp_path / name)
 
 

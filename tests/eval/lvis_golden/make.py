@@ -1,4 +1,4 @@
-"""Made-up annotations and results in LVIS's form, and what the original evaluator makes of them.
+"""Makes annotations and results in LVIS's format, and the metrics that the original evaluator computes from them.
 
 Not run by the tests. `lvis` 0.5.3 needs an environment of its own:
 
@@ -10,9 +10,9 @@ Not run by the tests. `lvis` 0.5.3 needs an environment of its own:
 Writes, beside itself, annotations.json, results.json and figures.json. The last was made with NumPy 2.4.6 and
 pycocotools 2.0.11.
 
-What it exercises: categories that are annotated, absent (neg_category_ids), not exhaustively annotated, neither;
-annotated but never found, found but nowhere annotated; a photo with 320 detections and ties where they are cut off; a
-photo without annotations; empty masks; a category that is not listed; ties of score; all three sizes and frequencies;
+The data covers: categories that are annotated, absent (neg_category_ids), not exhaustively annotated, neither;
+annotated but never found, found but nowhere annotated; an image with 320 detections and ties where they are cut off; an
+image without annotations; empty masks; a category that is not listed; ties of score; all three sizes and frequencies;
 polygons and both kinds of RLE.
 """
 
@@ -114,9 +114,9 @@ def original_figures(annotations_path, results):
     from lvis import LVIS, LVISEval, LVISResults
 
     truth = LVIS(str(annotations_path))
-    judge = LVISEval(truth, LVISResults(truth, results), "segm")
-    judge.run()
-    return {name: float(value) for name, value in judge.get_results().items()}
+    evaluator = LVISEval(truth, LVISResults(truth, results), "segm")
+    evaluator.run()
+    return {name: float(value) for name, value in evaluator.get_results().items()}
 
 
 def write(name, content):

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from repvit_sam.eval.metrics.boundary_matching import BoundaryMatcher, match_boundaries, pair
+from repvit_sam.eval.metrics.boundary_matching import BoundaryMatcher, match_boundaries, match_graph
 
 SIDE = 100  # diagonal 141.4: a tolerance of 0.031 is 4.38 pixels
 TOLERANCE = 0.031
@@ -74,7 +74,7 @@ def test_empty_maps_match_nothing():
     assert counts(nothing, nothing) == (0, 0)
 
 
-def test_the_photo_s_border_is_no_torus():
+def test_nothing_matches_across_the_photos_border():
     assert counts(dots((50, 0)), dots((50, 99), (49, 99))) == (0, 0)
     assert counts(dots((0, 50)), dots((99, 50))) == (0, 0)
     assert counts(dots((0, 0), (99, 99)), dots((2, 2), (97, 97))) == (2, 2)
@@ -96,7 +96,7 @@ def test_pairs_of_small_graphs_cost_the_least_there_is(seed):
     chance = np.random.default_rng(seed)
     edges = np.unique(chance.integers(0, 6, (9, 2)) * (1, 3), axis=0)  # names of columns with gaps
     row, column, cost = edges[:, 0], edges[:, 1], chance.random(len(edges))
-    a, b = pair(row, column, cost, 100.0)
+    a, b = match_graph(row, column, cost, 100.0)
     assert len(set(a.tolist())) == len(set(b.tolist())) == len(a)
     price = {(i, j): c for i, j, c in zip(row.tolist(), column.tolist(), cost, strict=True)}
     total = sum(price[i, j] for i, j in zip(a.tolist(), b.tolist(), strict=True))  # a KeyError is no edge

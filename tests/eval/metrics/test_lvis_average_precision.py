@@ -31,7 +31,7 @@ def test_the_figures_are_those_of_the_original_package():
     assert figures == pytest.approx(original, abs=1e-12)
 
 
-def test_where_everything_was_looked_for_the_figures_are_cocos():
+def test_where_all_categories_were_looked_for_the_values_are_cocos():
     annotations = golden("annotations")
     listed = [category["id"] for category in annotations["categories"]]
     for image in annotations["images"]:
@@ -49,14 +49,14 @@ def test_where_everything_was_looked_for_the_figures_are_cocos():
 
 
 @pytest.mark.parametrize(("absent", "precision"), [({}, 1), ({2: [1]}, 0.5)])
-def test_what_nobody_looked_for_is_wrong_only_where_it_is_known_to_be_absent(absent, precision):
+def test_a_detection_is_wrong_only_where_its_category_is_known_to_be_absent(absent, precision):
     annotations = lvis_file([1, 2], annotated(1, HERE), absent=absent)
     results = [found(2, 0.9, HERE), found(1, 0.5, HERE)]
     assert lvis_precision(annotations, results, [1, 2])["AP"] == pytest.approx(precision)
 
 
 @pytest.mark.parametrize(("not_exhaustive", "precision"), [({}, 0.5), ({1: [1]}, 1)])
-def test_one_more_of_what_is_not_all_annotated_is_not_wrong(not_exhaustive, precision):
+def test_an_unmatched_detection_is_ignored_where_annotations_are_not_exhaustive(not_exhaustive, precision):
     annotations = lvis_file([1], annotated(1, HERE), not_exhaustive=not_exhaustive)
     results = [found(1, 0.9, THERE), found(1, 0.5, HERE)]
     assert lvis_precision(annotations, results, [1])["AP"] == pytest.approx(precision)
@@ -90,7 +90,7 @@ def test_no_results_are_0_and_no_annotations_none():
 def test_a_part_of_the_photos_counts_alone():
     annotations = lvis_file([1, 2], annotated(1, HERE), annotated(2, HERE))
     assert lvis_precision(annotations, [found(2, 0.5, HERE)], [2])["AP"] == pytest.approx(1)
-    with pytest.raises(ValueError, match="got one of 1"):
+    with pytest.raises(ValueError, match="got one of image 1"):
         lvis_precision(annotations, [found(1, 0.5, HERE)], [2])
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 import pytest
 
 from repvit_sam.eval.prompting.click_protocols import (
-    PROTOCOLS,
+    CLICK_PROTOCOLS,
     find_protocol,
     prompt_name,
     protocol_from_json,
@@ -13,7 +13,7 @@ from repvit_sam.eval.prompting.click_protocols import (
 )
 
 
-def test_a_preset_is_found_and_single_choices_replace_its_own():
+def test_a_preset_is_found_and_its_options_can_be_replaced():
     assert find_protocol("house", masks=None) is not find_protocol("edgesam")
     mixed = find_protocol("efficientvit", feedback=True, masks=read_masks("oracle"))
     assert (mixed.box, mixed.feedback, mixed.masks) == ("annotation", True, ("oracle",) * 3)
@@ -23,7 +23,7 @@ def test_a_preset_is_found_and_single_choices_replace_its_own():
 def test_what_is_shown_changes_neither_the_name_nor_the_settings():
     shown = find_protocol("house", clicks=(1, 5))
     assert shown.name == "house"
-    assert shown.settings() == PROTOCOLS["house"].settings()
+    assert shown.settings() == CLICK_PROTOCOLS["house"].settings()
     assert shown.settings() != find_protocol("house", clicks=(1, 9)).settings()
 
 
@@ -34,10 +34,10 @@ def test_the_rows_are_the_boxes_then_the_clicks():
     assert prompt_name(2) == "2 clicks"
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", CLICK_PROTOCOLS)
 def test_a_protocol_survives_json(name):
-    written = json.dumps({**asdict(PROTOCOLS[name]), "teacher": "somebody"})
-    assert protocol_from_json(json.loads(written)) == PROTOCOLS[name]
+    written = json.dumps({**asdict(CLICK_PROTOCOLS[name]), "teacher": "somebody"})
+    assert protocol_from_json(json.loads(written)) == CLICK_PROTOCOLS[name]
 
 
 def test_masks_are_one_word_or_three():
@@ -58,7 +58,7 @@ def test_masks_are_one_word_or_three():
         ({"clicks_after_box": -1}, "0 or more, got -1"),
     ],
 )
-def test_a_choice_that_is_none_is_refused(choices, words):
+def test_unknown_values_are_refused(choices, words):
     with pytest.raises(ValueError, match=words):
         find_protocol("house", **choices)
 

@@ -20,6 +20,11 @@ def test_box_and_centre_are_in_continuous_coordinates():
     assert 4 < x < 9
 
 
+def test_an_empty_mask_has_no_box():
+    with pytest.raises(ValueError, match="got an empty mask"):
+        box_of(np.zeros((10, 20), bool))
+
+
 def test_the_centre_keeps_away_from_the_border_of_the_photo():
     assert centre_of(np.ones((9, 9), bool)) == (4.5, 4.5)
 

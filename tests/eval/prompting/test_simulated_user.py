@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-import repvit_sam
 from repvit_sam.eval.datasets.coco import Instance
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.click_protocols import find_protocol
 from repvit_sam.eval.prompting.ground_truth import box_of
-from repvit_sam.eval.prompting.simulated_user import ask, box_prompt
+from repvit_sam.eval.prompting.simulated_user import box_prompt, prompt_instances
 
 from ..discs import PHOTO_HW, disc
 
@@ -15,58 +14,57 @@ BIG, SMALL = (
 )
 
 
-@pytest.fixture(scope="module")
-def predictor(formula_photo):
-    predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
-    predictor.set_image(formula_photo)
-    return predictor
+@pytest.fixture
+def predictor(small_predictor, formula_photo):
+    small_predictor.set_image(formula_photo)
+    return small_predictor
 
 
-def answers(predictor, instances, name="house", **choices):
-    return {answer.prompt: answer for answer in ask(predictor, instances, find_protocol(name, **choices))}
+def prompted(predictor, instances, name="house", **choices):
+    return {each.prompt: each for each in prompt_instances(predictor, instances, find_protocol(name, **choices))}
 
 
-def ious(answer, instances):
-    return [iou(instance.mask, mask) for instance, mask in zip(instances, answer.masks, strict=True)]
+def ious(prompted, instances):
+    return [iou(instance.mask, mask) for instance, mask in zip(instances, prompted.masks, strict=True)]
 
 
-def test_every_prompt_is_answered_for_every_instance(predictor):
-    found = answers(predictor, [BIG, SMALL], "edgesam", clicks=(1, 3))
+def test_every_prompt_gives_a_mask_of_every_instance(predictor):
+    found = prompted(predictor, [BIG, SMALL], "edgesam", clicks=(1, 3))
     assert list(found) == ["box", "box + 1 click", "box + 2 clicks", "1 click", "2 clicks", "3 clicks"]
-    assert all(answer.masks.shape == (2, *PHOTO_HW) for answer in found.values())
-    assert [answer.points.shape[1] for answer in found.values()] == [0, 1, 2, 1, 2, 3]
+    assert all(each.masks.shape == (2, *PHOTO_HW) for each in found.values())
+    assert [each.points.shape[1] for each in found.values()] == [0, 1, 2, 1, 2, 3]
     assert ious(found["box"], [BIG, SMALL])[0] > 0.9
 
 
 def test_the_oracle_is_never_worse_than_the_best_predicted_of_the_same_three(predictor):
     guessed, known = (
-        answers(predictor, [BIG, SMALL], masks=(choice,) * 3, clicks=(1,)) for choice in ("best-predicted", "oracle")
+        prompted(predictor, [BIG, SMALL], masks=(choice,) * 3, clicks=(1,)) for choice in ("best-predicted", "oracle")
     )
     for prompt in ("box", "1 click"):
         assert np.greater_equal(ious(known[prompt], [BIG, SMALL]), ious(guessed[prompt], [BIG, SMALL])).all()
 
 
-def test_clicks_fall_where_the_answer_before_is_wrong(predictor):
-    found = answers(predictor, [SMALL], clicks=(1, 2, 3))
+def test_clicks_are_placed_where_the_previous_mask_is_wrong(predictor):
+    found = prompted(predictor, [SMALL], clicks=(1, 2, 3))
     (x, y), label = found["3 clicks"].points[0, 2], found["3 clicks"].labels[0, 2]
     before, pixel = found["2 clicks"].masks[0], (int(y), int(x))
     assert before[pixel] != SMALL.mask[pixel]
     assert SMALL.mask[pixel] == (label == 1)
 
 
-def test_who_is_right_already_is_not_clicked_and_keeps_the_mask(predictor):
+def test_a_correct_mask_gets_no_click_and_is_kept(predictor):
     box = box_of(BIG.mask)
-    truth = answers(predictor, [BIG], clicks=(1,))["box"].masks[0]
-    found = answers(predictor, [Instance(1, truth, 1.0, box)], box="annotation", clicks=(1,), clicks_after_box=1)
+    truth = prompted(predictor, [BIG], clicks=(1,))["box"].masks[0]
+    found = prompted(predictor, [Instance(1, truth, 1.0, box)], box="annotation", clicks=(1,), clicks_after_box=1)
     assert (found["box"].masks[0] == truth).all()
     assert found["box + 1 click"].labels.tolist() == [[-1]]
     assert (found["box + 1 click"].masks[0] == truth).all()
 
 
-def test_each_choice_has_a_say_in_the_masks(predictor):
-    usual = answers(predictor, [SMALL], clicks=(1, 2))
+def test_each_option_changes_the_masks(predictor):
+    usual = prompted(predictor, [SMALL], clicks=(1, 2))
     for choice in ({"feedback": False}, {"point_at": "corner"}, {"masks": ("single",) * 3}):
-        other = answers(predictor, [SMALL], clicks=(1, 2), **choice)
+        other = prompted(predictor, [SMALL], clicks=(1, 2), **choice)
         assert any((usual[prompt].masks != other[prompt].masks).any() for prompt in usual), choice
 
 

@@ -2,11 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-import repvit_sam
 from repvit_sam.eval.baselines.box_masks import BASELINES
 from repvit_sam.eval.datasets.coco import CocoFolder
-from repvit_sam.eval.metrics.clicks import merged, score_baselines, score_photo, summarise
 from repvit_sam.eval.prompting.click_protocols import find_protocol
+from repvit_sam.eval.prompting.click_scores import merged, score_baselines, score_photo, summarise
 
 from ..discs import disc_folder
 
@@ -18,21 +17,16 @@ def labelled(tmp_path, formula_photo):
     return CocoFolder(disc_folder(tmp_path, formula_photo))[0]
 
 
-@pytest.fixture(scope="module")
-def predictor():
-    return repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+def test_a_score_does_not_depend_on_the_other_instances(small_predictor, labelled):
+    all_scores = score_photo(small_predictor, labelled, PROTOCOL)
+    alone = score_photo(small_predictor, replace(labelled, instances=labelled.instances[:1]), PROTOCOL)
+    assert [score["annotation_id"] for score in all_scores] == [1, 2]
+    assert all_scores[0]["iou"] == pytest.approx(alone[0]["iou"], abs=1e-3)
+    assert all_scores[0]["boundary_iou"] == pytest.approx(alone[0]["boundary_iou"], abs=1e-2)
 
 
-def test_evaluating_does_not_change_with_the_company(predictor, labelled):
-    together = score_photo(predictor, labelled, PROTOCOL)
-    alone = score_photo(predictor, replace(labelled, instances=labelled.instances[:1]), PROTOCOL)
-    assert [score["annotation_id"] for score in together] == [1, 2]
-    assert together[0]["iou"] == pytest.approx(alone[0]["iou"], abs=1e-3)
-    assert together[0]["boundary_iou"] == pytest.approx(alone[0]["boundary_iou"], abs=1e-2)
-
-
-def test_a_model_agrees_with_itself_on_the_box_and_the_first_click(predictor, labelled):
-    for score in score_photo(predictor, labelled, PROTOCOL, teacher=predictor):
+def test_a_model_agrees_with_itself_on_the_box_and_the_first_click(small_predictor, labelled):
+    for score in score_photo(small_predictor, labelled, PROTOCOL, teacher=small_predictor):
         assert score["agreement"] == {"box": 1, "1 click": 1}
 
 
@@ -43,14 +37,14 @@ def test_baselines_are_scored_beside_the_model(labelled):
     assert found[0]["boundary_iou"]["box filled"] < found[0]["iou"]["box filled"]
 
 
-def made_up(area, *ious):
+def score_of(area, *ious):
     names = ("box", "1 click", "2 clicks")
     measured = {"iou": dict(zip(names, ious, strict=True)), "boundary_iou": dict.fromkeys(names, 0.5)}
     return {"annotation_id": 1, "area": area, **measured, "agreement": {"box": 0.9, "1 click": 0.7}}
 
 
 def test_the_table_has_means_by_size_clicks_needed_and_the_agreement():
-    rows = summarise([made_up(100, 0.6, 0.2, 0.87), made_up(2000, 0.8, 0.9, 0.9)], PROTOCOL, "tinyvit_sam")
+    rows = summarise([score_of(100, 0.6, 0.2, 0.87), score_of(2000, 0.8, 0.9, 0.9)], PROTOCOL, "tinyvit_sam")
     assert list(rows) == [
         "box", "1 click", "2 clicks", "NoC@85 (of 2)", "NoC@90 (of 2)",
         "box, IoU with tinyvit_sam", "1 click, IoU with tinyvit_sam",
@@ -61,14 +55,14 @@ def test_the_table_has_means_by_size_clicks_needed_and_the_agreement():
     assert rows["1 click, IoU with tinyvit_sam"]["all"] == pytest.approx(0.7)
 
 
-def test_every_click_counts_for_noc_whichever_are_shown():
+def test_noc_counts_every_click_even_those_not_shown():
     protocol = find_protocol("house", clicks=(2,))
-    rows = summarise([made_up(100, 0.6, 0.95, 0.95)], protocol)
+    rows = summarise([score_of(100, 0.6, 0.95, 0.95)], protocol)
     assert rows["NoC@90 (of 2)"]["all"] == 1
     assert "1 click" not in rows
 
 
-def test_scores_of_one_instance_are_put_together(labelled):
+def test_two_scores_of_one_instance_are_merged(labelled):
     model = {"annotation_id": 1, "area": 9, "iou": {"box": 1}, "boundary_iou": {"box": 1}, "agreement": {"box": 1}}
     both = merged(model, score_baselines(labelled)[0])
     assert list(both["iou"]) == ["box", *BASELINES]
