@@ -1,4 +1,4 @@
-"""The page's programming interface: one named endpoint for ``gradio_client``, and for MCP where that is switched on."""
+"""The page's programming interface: one endpoint for ``gradio_client``, and for MCP where that is switched on."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from typing import Any
 
 import gradio as gr
 
-from repvit_sam.errors import RepVitSamError
-from repvit_sam.masks import coco_bbox
+from repvit_sam import RepVitSamError
+from repvit_sam.masks import Mask, coco_bbox
 from repvit_sam.rle import encode_rle
 
-from . import schemas as messages
-from .handlers import MAX_UPLOAD, Desk
-from .scheduler import BusyError, Kind, Work
-from .schemas import MessageError
+from .handlers import MAX_UPLOAD, Handlers
+from .scheduler import BusyError, Job, Priority
+from .schemas import PromptSet, RequestError, parse
 
 
-def add_endpoint(desk: Desk) -> None:
-    """Inside a ``gr.Blocks``: hidden components and the endpoint ``/segment`` on them."""
+def add_endpoint(handlers: Handlers) -> None:
+    """Inside a ``gr.Blocks``: hidden components, and the endpoint ``/segment`` on them."""
     with gr.Row(visible=False):
         photo = gr.File(label="photo", type="filepath")
         points = gr.JSON(label="points", value=[])
         box = gr.JSON(label="box")
-        checkpoint = gr.Textbox(label="checkpoint", value=desk.models.first)
+        checkpoint = gr.Textbox(label="checkpoint", value=handlers.service.models.first)
         answer = gr.JSON(label="answer")
         gr.Button("segment").click(
-            segment_function(desk),
+            segment_function(handlers),
             [photo, points, box, checkpoint],
             answer,
             api_name="segment",
-            concurrency_limit=4,  # the model has its own line
+            concurrency_limit=4,  # more than one may wait: the scheduler queues them
         )
 
 
-def segment_function(desk: Desk) -> Callable[..., dict[str, Any]]:
+def segment_function(handlers: Handlers) -> Callable[..., dict[str, Any]]:
     """The endpoint's function; Gradio shows its docstring on the API page and to MCP clients."""
 
     def segment(photo: str, points: Any = None, box: Any = None, checkpoint: str = "") -> dict[str, Any]:
@@ -52,20 +51,9 @@ def segment_function(desk: Desk) -> Callable[..., dict[str, Any]]:
             size [height, width], segmentation (COCO's compressed RLE), bbox [x, y, width, height], area in pixels, and
             predicted_iou, the model's own rating of the mask.
         """
-        name = checkpoint or desk.models.first
         try:
-            step = messages.read(messages.Step, {"points": _parsed(points) or [], "box": _parsed(box)})
-            if not step.has_object:
-                raise MessageError("give a point with label 1, or a box")
-            path = Path(photo or "")
-            if not photo or path.stat().st_size > MAX_UPLOAD:
-                raise MessageError(f"send one photo of at most {MAX_UPLOAD:,} bytes")
-
-            def compute(work: Work[Any]) -> Any:
-                return desk.mask_of_file(path, name, (step,))
-
-            mask, iou = desk.turns.ask("programs", Kind.CLICK, compute).future.result()
-        except (MessageError, RepVitSamError, BusyError) as error:
+            mask, iou = _mask(handlers, photo, {"points": _parsed(points) or [], "box": _parsed(box)}, checkpoint)
+        except (RequestError, RepVitSamError, BusyError) as error:
             raise gr.Error(str(error), print_exception=False) from None
         return {
             "size": list(mask.shape),
@@ -78,6 +66,21 @@ def segment_function(desk: Desk) -> Callable[..., dict[str, Any]]:
     return segment
 
 
+def _mask(handlers: Handlers, photo: str, prompts: dict[str, Any], checkpoint: str) -> tuple[Mask, float]:
+    service = handlers.service
+    prompt_set = parse(PromptSet, prompts)
+    if not prompt_set.has_object:
+        raise RequestError("give a point with label 1, or a box")
+    path = Path(photo or "")
+    if not photo or path.stat().st_size > MAX_UPLOAD:
+        raise RequestError(f"send one photo of at most {MAX_UPLOAD:,} bytes")
+
+    def compute(job: Job[tuple[Mask, float]]) -> tuple[Mask, float]:
+        return service.mask_of_file(path, checkpoint or service.models.first, prompt_set)
+
+    return handlers.scheduler.submit("api", Priority.CLICK, compute).future.result()
+
+
 def _parsed(value: Any) -> Any:
     """Clients send JSON as values, or as text."""
     if not isinstance(value, str):
@@ -85,4 +88,4 @@ def _parsed(value: Any) -> Any:
     try:
         return json.loads(value) if value.strip() else None
     except ValueError:
-        raise MessageError("points and box must be JSON, such as [[300, 200, 1]] and [170, 12, 425, 282]") from None
+        raise RequestError("points and box must be JSON, such as [[300, 200, 1]] and [170, 12, 425, 282]") from None

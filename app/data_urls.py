@@ -1,28 +1,29 @@
-"""Arrays -> what travels to the page: small pictures as data URLs."""
+"""Photos and masks as data URLs of small pictures, which is how they reach the page."""
 
 from __future__ import annotations
 
 import base64
 import io
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from repvit_sam.canvas import CanvasFit, fit_photo
+from repvit_sam.embedding import as_numpy
 from repvit_sam.masks import MASK_THRESHOLD, Mask, logits_to_photo
 from repvit_sam.photo import Photo
 
-VIEW_SIDE = 2048  # pixels of the photo's long side that the page gets, for zooming
-MASK_SIDE = 1024  # and of a mask's: four times what the decoder gives
+VIEW_SIDE = 2048  # pixels of the photo's long side in the page, for zooming
+MASK_SIDE = 1024  # pixels of a mask's long side: four times the decoder's
 
 
 def photo_url(photo: Photo, side: int = VIEW_SIDE) -> str:
     """(H, W, 3) -> a JPEG of at most ``side`` pixels."""
-    height, width = _within(photo.shape[:2], side)
+    height, width = _at_most(photo.shape[:2], side)
     picture = Image.fromarray(photo)
     if (height, width) != photo.shape[:2]:
         picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -36,23 +37,23 @@ def mask_url(mask: Mask) -> str:
     return _url(picture, "png", transparency=0, bits=1, compress_level=1)
 
 
-def logits_to_view(low_res_logits: Tensor, fit: CanvasFit) -> NDArray[np.bool_]:
-    """(N, S/4, S/4) -> (N, h, w) masks of the photo's shape, at most ``MASK_SIDE`` pixels long."""
-    small = replace(fit, photo_hw=_within(fit.photo_hw, MASK_SIDE))
-    masks: NDArray[np.bool_] = (logits_to_photo(low_res_logits[None], small)[0] > MASK_THRESHOLD).cpu().numpy()
-    return masks
+def logits_to_view(low_res_logits: Any, fit: CanvasFit) -> NDArray[np.bool_]:
+    """(N, S/4, S/4) of any backend -> (N, h, w) masks of the photo's shape, at most ``MASK_SIDE`` pixels long."""
+    view_fit = replace(fit, photo_hw=_at_most(fit.photo_hw, MASK_SIDE))
+    return as_numpy(logits_to_photo(low_res_logits[None], view_fit)[0] > MASK_THRESHOLD)
 
 
 def mask_to_view(mask: Mask) -> Mask:
     """(H, W) -> the same mask, at most ``MASK_SIDE`` pixels long."""
-    height, width = _within((mask.shape[0], mask.shape[1]), MASK_SIDE)
+    height, width = _at_most(mask.shape, MASK_SIDE)
     if (height, width) == mask.shape:
         return mask
     return cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA) > 127
 
 
-def _within(photo_hw: tuple[int, ...], side: int) -> tuple[int, int]:
-    height, width = photo_hw[0], photo_hw[1]
+def _at_most(photo_hw: tuple[int, ...], side: int) -> tuple[int, int]:
+    """(H, W), shrunk to a long side of at most ``side`` pixels."""
+    height, width = photo_hw
     return (height, width) if max(height, width) <= side else fit_photo((height, width), side).content_hw
 
 

@@ -1,4 +1,4 @@
-"""Layers -> files to take away: cut-out, mask, overlay, COCO JSON, SVG outlines. Nothing touches the disk."""
+"""Layers -> files to download: cut-out, mask, overlay, COCO JSON, SVG outlines. Nothing touches the disk."""
 
 from __future__ import annotations
 
@@ -19,45 +19,52 @@ from repvit_sam.photo import Photo
 from repvit_sam.rle import decode_rle, encode_rle, run_lengths
 from repvit_sam.visualize import crop_to, cut_out, mask_picture, overlay
 
-from .schemas import Layer, MessageError, Rle
+from .schemas import DownloadRequest, Layer, RequestError, Rle
 
-_OUTLINE_TOLERANCE = 0.5  # pixels by which an outline may miss its mask's edge
+_OUTLINE_TOLERANCE = 0.5  # pixels between an outline and its mask's edge, at most
 
 
 @dataclass(frozen=True)
-class File:
+class Download:
+    """A file, before it is sent."""
+
     name: str
     mime: str
     data: bytes
 
 
-def take(photo: Photo, name: str, kind: str, layers: Sequence[Layer], full_size: bool, feather: float) -> File:
-    """One file of the kinds that ``messages.Take`` lists.
+def make_download(photo: Photo, name: str, request: DownloadRequest) -> Download:
+    """One file of the kind that is asked for.
+
+    Args:
+        name: of the photo's file.
 
     Raises:
-        MessageError: a layer's mask is damaged or of another photo's size.
+        RequestError: a layer's mask is damaged or of another photo's size.
     """
     photo_hw = (photo.shape[0], photo.shape[1])
-    masks = Masks(layers, photo_hw)
+    layers, masks = request.layers, LayerMasks(request.layers, photo_hw)
     stem = Path(name).stem or "photo"
-    if kind == "coco":
-        text = json.dumps(coco(name, photo_hw, masks, [layer.name for layer in layers]), indent=1)
-        return File(f"{stem}_coco.json", "application/json", text.encode())
-    if kind == "svg":
-        return File(f"{stem}_outlines.svg", "image/svg+xml", svg(photo_hw, masks, layers).encode())
-    if kind == "overlay":
+    if request.kind == "coco":
+        text = json.dumps(coco_dataset(name, photo_hw, masks, [layer.name for layer in layers]), indent=1)
+        return Download(f"{stem}_coco.json", "application/json", text.encode())
+    if request.kind == "svg":
+        return Download(f"{stem}_outlines.svg", "image/svg+xml", svg(photo_hw, masks, layers).encode())
+    if request.kind == "overlay":
         colours = [_rgb(layer.colour) for layer in layers]
-        return File(f"{stem}_overlay.png", "image/png", _png(overlay(photo, masks, colours=colours, in_order=True)))
-    together = np.zeros(photo_hw, dtype=bool)
+        return _png_download(f"{stem}_overlay.png", overlay(photo, masks, colours=colours, in_order=True))
+    union = np.zeros(photo_hw, dtype=bool)
     for mask in masks:
-        together |= mask
-    if kind == "mask":
-        return File(f"{stem}_mask.png", "image/png", _png(mask_picture(together)))
-    picture = cut_out(photo, together, feather)
-    return File(f"{stem}_cutout.png", "image/png", _png(picture if full_size else crop_to(picture, together, feather)))
+        union |= mask
+    if request.kind == "mask":
+        return _png_download(f"{stem}_mask.png", mask_picture(union))
+    picture = cut_out(photo, union, request.feather)
+    return _png_download(
+        f"{stem}_cutout.png", picture if request.full_size else crop_to(picture, union, request.feather)
+    )
 
 
-class Masks(Sequence[Mask]):
+class LayerMasks(Sequence[Mask]):
     """The layers' masks, decoded one at a time: four hundred of a large photo would fill the memory."""
 
     def __init__(self, layers: Sequence[Layer], photo_hw: tuple[int, int]) -> None:
@@ -71,27 +78,27 @@ class Masks(Sequence[Mask]):
 
 
 def checked_mask(rle: Rle, photo_hw: tuple[int, int]) -> Mask:
-    """A visitor's RLE -> (H, W) bool. pycocotools leaves memory unset where runs end early, so they are added up first.
+    """A visitor's RLE -> (H, W) bool.
+
+    The run lengths are added up first: pycocotools leaves memory unset where they end early.
 
     Raises:
-        MessageError: it is not a mask of this photo.
+        RequestError: it is not a mask of this photo.
     """
+    height, width = photo_hw
     try:
-        fits = (
-            tuple(rle.size) == photo_hw
-            and sum(run_lengths(rle.counts, photo_hw[0] * photo_hw[1])) == photo_hw[0] * photo_hw[1]
-        )
+        fits = tuple(rle.size) == photo_hw and sum(run_lengths(rle.counts, height * width)) == height * width
     except ValueError:
         fits = False
     if not fits:
-        raise MessageError(f"a mask must be RLE of {photo_hw[0]} x {photo_hw[1]} pixels (height x width)")
+        raise RequestError(f"a mask must be RLE of {height} x {width} pixels (height x width)")
     return decode_rle({"size": list(rle.size), "counts": rle.counts})
 
 
-def coco(name: str, photo_hw: tuple[int, int], masks: Iterable[Mask], names: Sequence[str]) -> dict[str, Any]:
-    """COCO's detection format: one image, a category for each name, RLE segmentations."""
+def coco_dataset(name: str, photo_hw: tuple[int, int], masks: Iterable[Mask], labels: Sequence[str]) -> dict[str, Any]:
+    """COCO's detection format: one image, a category for each label, RLE segmentations."""
     height, width = photo_hw
-    categories = {label: number for number, label in enumerate(dict.fromkeys(names), 1)}
+    categories = {label: number for number, label in enumerate(dict.fromkeys(labels), 1)}
     return {
         "info": {"description": "made with RepViT-SAM"},
         "images": [{"id": 1, "file_name": name, "height": height, "width": width}],
@@ -106,7 +113,7 @@ def coco(name: str, photo_hw: tuple[int, int], masks: Iterable[Mask], names: Seq
                 "bbox": coco_bbox(mask),
                 "iscrowd": 0,
             }
-            for number, (mask, label) in enumerate(zip(masks, names, strict=True), 1)
+            for number, (mask, label) in enumerate(zip(masks, labels, strict=True), 1)
         ],
     }
 
@@ -116,17 +123,20 @@ def svg(photo_hw: tuple[int, int], masks: Iterable[Mask], layers: Sequence[Layer
     height, width = photo_hw
     paths = [
         f"  <path id={quoteattr(f'layer-{number}')} data-name={quoteattr(layer.name)} fill={quoteattr(layer.colour)} "
-        f'fill-opacity="0.5" stroke={quoteattr(layer.colour)} fill-rule="evenodd" d="{outlines(mask)}"/>'
+        f'fill-opacity="0.5" stroke={quoteattr(layer.colour)} fill-rule="evenodd" d="{svg_path(mask)}"/>'
         for number, (mask, layer) in enumerate(zip(masks, layers, strict=True), 1)
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
     return "\n".join([head, *paths, "</svg>", ""])
 
 
-def outlines(mask: Mask) -> str:
-    """The path data of a mask's edges.
+def svg_path(mask: Mask) -> str:
+    """The path data of a mask's edges, simplified.
 
-    OpenCV's contours run through pixel centres; on a mask of twice the size they lie a quarter of a pixel from the true
+    The page traces contours of its own (static/): it draws masks at the size of its view, before the server has any at
+    the size of the photo.
+
+    OpenCV's contours run through pixel centres. On a mask of twice the size they lie a quarter of a pixel from the true
     edge, not half.
     """
     twice = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
@@ -135,15 +145,15 @@ def outlines(mask: Mask) -> str:
     for contour in contours:
         simple = cv2.approxPolyDP(contour, 2 * _OUTLINE_TOLERANCE, closed=True)
         corners = (simple if len(simple) > 2 else contour)[:, 0]  # a line of one pixel would lose its area
-        places = (corners + 0.5) / 2
-        parts.append("M" + "L".join(f"{x:g},{y:g}" for x, y in places.tolist()) + "Z")
+        corners_xy = (corners + 0.5) / 2
+        parts.append("M" + "L".join(f"{x:g},{y:g}" for x, y in corners_xy.tolist()) + "Z")
     return "".join(parts)
 
 
-def _png(picture: Any) -> bytes:
+def _png_download(name: str, picture: Any) -> Download:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "png", compress_level=4)
-    return stream.getvalue()
+    return Download(name, "image/png", stream.getvalue())
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -10,11 +10,14 @@ from typing import Annotated
 import gradio as gr
 import typer
 
-from repvit_sam.app.handlers import MAX_UPLOAD, Desk
-from repvit_sam.app.page import EXAMPLES, build_page, guards, static_routes
+from repvit_sam.app.handlers import MAX_UPLOAD, Handlers
+from repvit_sam.app.page import build_page, middleware, static_routes
+from repvit_sam.app.service import MaskService
+from repvit_sam.app.store import ModelStore, PhotoStore
 from repvit_sam.console import report_errors, spinner
+from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 
-_PORTS_TRIED = 20
+_PORTS_TRIED = 20  # the one asked for, and those after it
 
 
 def serve(
@@ -26,14 +29,17 @@ def serve(
         mcp: offer the programming interface as an MCP tool too; needs ``pip install 'gradio[mcp]'``.
 
     Raises:
-        ValueError: the host is not this machine's, or neither the port nor one of the next is free.
+        ValueError: the host is not an address of this machine, or neither the port nor one of the next 19 is free.
         CheckpointError: the checkpoint cannot be loaded.
     """
     chosen = free_port(host, port)
     if chosen != port:
         typer.echo(f"port {port} is in use; taking {chosen}", err=True)
     with spinner("loading the model"):
-        page = build_page(Desk(checkpoint, device, EXAMPLES))
+        examples = [example_photo(name) for name in EXAMPLE_PHOTOS]
+        service = MaskService(ModelStore(checkpoint, device), PhotoStore(examples))
+        service.warm_up()
+    page = build_page(Handlers(service))
     page.queue(default_concurrency_limit=1).launch(
         server_name=host,
         server_port=chosen,
@@ -42,9 +48,11 @@ def serve(
         prevent_thread_lock=True,
         max_file_size=MAX_UPLOAD,
         mcp_server=mcp,
-        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # nothing from the net
+        theme=gr.themes.Default(
+            font=["system-ui", "sans-serif"], font_mono=["monospace"]
+        ),  # no fonts from the internet
         footer_links=["api"],
-        app_kwargs={"routes": static_routes(), "middleware": guards()},
+        app_kwargs={"routes": static_routes(), "middleware": middleware()},
     )
     typer.echo(f"RepViT-SAM on http://{host}:{chosen} (Ctrl-C ends it)")
     page.block_thread()
@@ -54,12 +62,12 @@ def free_port(host: str, port: int) -> int:
     """``port``, or the next one that nothing listens on.
 
     Raises:
-        ValueError: none is free, or ``host`` is no address of this machine.
+        ValueError: neither ``port`` nor one of the next 19 is free, or ``host`` is not an address of this machine.
     """
     try:
         socket.getaddrinfo(host, port, socket.AF_INET)  # Gradio serves IPv4
     except OSError as error:
-        raise ValueError(f"{host!r} is no address ({error.strerror}); use 127.0.0.1 or 0.0.0.0") from None
+        raise ValueError(f"{host!r} is not an address ({error.strerror}); use 127.0.0.1 or 0.0.0.0") from None
     for candidate in range(port, min(port + _PORTS_TRIED, 65536)):
         with socket.socket() as probe:
             if sys.platform != "win32":  # there it would let two servers share a port
@@ -68,24 +76,24 @@ def free_port(host: str, port: int) -> int:
                 probe.bind((host, candidate))
             except OSError as error:
                 if error.errno == errno.EADDRNOTAVAIL:
-                    raise ValueError(f"{host} is no address of this machine; use 127.0.0.1 or 0.0.0.0") from None
+                    raise ValueError(f"{host} is not an address of this machine; use 127.0.0.1 or 0.0.0.0") from None
                 continue
             return candidate
-    raise ValueError(f"no free port at {host} from {port} to {port + _PORTS_TRIED - 1}; choose another with --port")
+    raise ValueError(f"no port is free at {host} from {port} to {port + _PORTS_TRIED - 1}; choose another with --port")
 
 
 def main(
     port: Annotated[
-        int, typer.Option(envvar="GRADIO_SERVER_PORT", help="the next free one is taken if it is in use")
+        int, typer.Option(envvar="GRADIO_SERVER_PORT", help="where this port is in use, the next free one is taken")
     ] = 7860,
     host: Annotated[
-        str, typer.Option(envvar="GRADIO_SERVER_NAME", help="0.0.0.0 lets other machines in")
+        str, typer.Option(envvar="GRADIO_SERVER_NAME", help="address to listen on; 0.0.0.0 lets other machines in")
     ] = "127.0.0.1",
-    checkpoint: str = "default",
-    device: str = "auto",
-    mcp: Annotated[bool, typer.Option("--mcp", help="an MCP tool as well")] = False,
+    checkpoint: Annotated[str, typer.Option(help="name or path")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    mcp: Annotated[bool, typer.Option("--mcp", help="offer the programming interface as an MCP tool too")] = False,
 ) -> None:
-    """The web page."""
+    """Serve the web page."""
     with report_errors():
         serve(checkpoint, device, host, port, mcp)
 

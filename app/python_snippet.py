@@ -6,75 +6,80 @@ import keyword
 import re
 from collections.abc import Sequence
 
-from .inference import ordered_box
-from .schemas import CodeObject, Step
+from .schemas import PromptSet, SnippetObject
 
 _OPEN = """predictor = repvit_sam.SamPredictor(repvit_sam.load({checkpoint!r}))
 predictor.set_image({name!r})
 """
+_RESERVED = {"masks", "iou_predictions", "low_res_logits", "predictor", "repvit_sam", "pick", "int", "decode_rle"}
 
 
-def as_python(name: str, objects: Sequence[CodeObject]) -> str:
-    """A program that makes the same masks, one (H, W) bool array an object."""
-    decoded = any(item.rle for item in objects)
-    parts = ["import repvit_sam\n" + ("from repvit_sam.masks import decode_rle\n" if decoded else "")]
-    taken: set[str] = set()
-    opened = None
+def write_snippet(name: str, objects: Sequence[SnippetObject]) -> str:
+    """A program that makes the same masks, one (H, W) bool array an object.
+
+    Args:
+        name: of the photo's file.
+    """
+    uses_rle = any(item.rle for item in objects)
+    parts = ["import repvit_sam\n" + ("from repvit_sam.rle import decode_rle\n" if uses_rle else "")]
+    variables: set[str] = set()
+    checkpoint = None
     for item in objects:
-        if item.chain and item.checkpoint != opened:
+        if item.chain and item.checkpoint != checkpoint:
             parts.append(_OPEN.format(checkpoint=item.checkpoint, name=name))
-            opened = item.checkpoint
-        variable = _variable(item.name, taken)
-        taken.add(variable)
-        lines = [f"# {item.name}".replace("\n", " ")]
-        if item.rle:
-            rle = {"size": list(item.rle.size), "counts": item.rle.counts}
-            parts.append("\n".join([*lines, f"{variable} = decode_rle({rle!r})"]) + "\n")
-            continue
-        for number, step in enumerate(item.chain):
-            lines += _lines(step, first=number == 0)
-        parts.append("\n".join([*lines, f"{variable} = masks[pick]"]) + "\n")
+            checkpoint = item.checkpoint
+        variable = _variable(item.name, variables)
+        variables.add(variable)
+        parts.append("\n".join([f"# {item.name}", *_statements(item, variable)]) + "\n")
     return "\n".join(parts)
 
 
-def _lines(step: Step, first: bool) -> list[str]:
-    """One call of ``predict``, and which of its masks is meant; see candidates.py for the rule."""
-    three = first and step.ambiguous
-    behind_single = not three and step.pick not in (None, 0)
+def _statements(item: SnippetObject, variable: str) -> list[str]:
+    if item.rle:
+        rle = {"size": list(item.rle.size), "counts": item.rle.counts}
+        return [f"{variable} = decode_rle({rle!r})"]
+    calls = [line for number, prompts in enumerate(item.chain) for line in _call(prompts, is_first=number == 0)]
+    return [*calls, f"{variable} = masks[pick]"]
+
+
+def _call(prompts: PromptSet, is_first: bool) -> list[str]:
+    """One call of ``predict``, and which of its masks is picked; inference.py has the rule."""
+    three = is_first and prompts.ambiguous
+    after_single = not three and prompts.pick not in (None, 0)
     arguments = []
-    if step.points:
-        arguments.append(f"point_coords={[[_number(x), _number(y)] for x, y, _ in step.points]}")
-        arguments.append(f"point_labels={[label for *_, label in step.points]}")
-    if step.box:
-        arguments.append(f"box={[_number(n) for n in ordered_box(step.box)]}")
-    if not first:
+    if prompts.points:
+        arguments.append(f"point_coords={[[_rounded(x), _rounded(y)] for x, y, _ in prompts.points]}")
+        arguments.append(f"point_labels={[label for *_, label in prompts.points]}")
+    if prompts.box_xyxy:
+        arguments.append(f"box={[_rounded(n) for n in prompts.box_xyxy]}")
+    if not is_first:
         arguments.append("mask_input=low_res_logits[pick : pick + 1]")
-    arguments.append(f"multimask_output={three or behind_single}")
+    arguments.append(f"multimask_output={three or after_single}")
     call = [
         "masks, iou_predictions, low_res_logits = predictor.predict(",
         *(f"    {argument}," for argument in arguments),
         ")",
     ]
-    if behind_single:
-        assert step.pick is not None
-        return [*call, f"pick = int(iou_predictions.argsort()[-{step.pick}])"]
-    if three and step.pick is None:
+    if after_single:
+        assert prompts.pick is not None
+        return [*call, f"pick = int(iou_predictions.argsort()[-{prompts.pick}])"]
+    if three and prompts.pick is None:
         return [*call, "pick = int(iou_predictions.argmax())"]
-    return [*call, f"pick = {step.pick or 0}"]
+    return [*call, f"pick = {prompts.pick or 0}"]
 
 
-def _number(value: float) -> float:
-    return round(value, 2)
+def _rounded(pixels: float) -> float:
+    return round(pixels, 2)
 
 
-def _variable(name: str, taken: set[str]) -> str:
+def _variable(name: str, in_use: set[str]) -> str:
+    """A layer's name as a variable that is not in use."""
     word = re.sub(r"\W+", "_", name.lower()).strip("_") or "mask"
-    reserved = {"masks", "iou_predictions", "low_res_logits", "predictor", "repvit_sam", "pick", "int", "decode_rle"}
     if not f"a{word}".isidentifier():
         word = "mask"
-    if word[0].isdigit() or keyword.iskeyword(word) or word in reserved:
+    if word[0].isdigit() or keyword.iskeyword(word) or word in _RESERVED:
         word = f"mask_{word}"
     number, free = 2, word
-    while free in taken:
+    while free in in_use:
         free, number = f"{word}_{number}", number + 1
     return free

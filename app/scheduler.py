@@ -1,8 +1,7 @@
-"""Who is served next: one worker for the model, visitors in turn, hover previews last, long work in between.
+"""One worker thread for the model: visitors are served in turn, previews last, long jobs in between.
 
-Gradio's own queue serves events first come, first served; here a visitor with forty clicks waiting does not keep the
-others waiting, a preview that is out of date is never computed, and everything mode lets clicks through between its
-batches.
+Gradio's own queue serves events in the order they come. Here a visitor with forty clicks waiting does not hold up the
+others, an outdated preview is never computed, and everything mode lets clicks through between its batches.
 """
 
 from __future__ import annotations
@@ -14,154 +13,175 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 T = TypeVar("T")
 
-_MOST_WAITING = 200
-_MOST_OF_ONE = 20
-_MOST_LONG_OF_ONE = 1
-_FORGOTTEN_SECONDS = 180  # a hidden tab still asks once a minute; a closed one does not
+_MAX_WAITING = 200
+_MAX_CLICKS_PER_VISITOR = 20
+_MAX_LONG_PER_VISITOR = 1
+_ABANDONED_SECONDS = 180  # a hidden tab still polls once a minute; a closed one does not
 
 
 class BusyError(RuntimeError):
-    """Too much is waiting already."""
+    """Too many jobs are waiting already."""
 
 
 class CancelledError(RuntimeError):
-    """The visitor wants it no more."""
+    """The visitor cancelled the job, or left."""
 
 
-class Kind(Enum):
-    """What a piece of work is to the person who waits for it."""
+class Priority(Enum):
+    """Clicks come first, then previews, then long jobs."""
 
-    CLICK = "click"  # a click's masks, a photo to encode, a file to take away
+    CLICK = "click"  # whatever a person waits for: a click's masks, a photo to encode
     HOVER = "hover"  # a preview: only the newest of each visitor counts
-    LONG = "long"  # seconds and more; calls ``Work.step`` often
+    LONG = "long"  # seconds and more; calls ``Job.report_progress`` often
 
 
 @dataclass(eq=False)
-class Work(Generic[T]):
-    """One thing to compute, and how far it is."""
+class Job(Generic[T]):
+    """One computation, its result to come, and how far it is."""
 
     visitor: str
-    kind: Kind
-    compute: Callable[[Work[T]], T]
-    turns: Turns
+    priority: Priority
+    compute: Callable[[Job[T]], T]
+    scheduler: Scheduler
     future: Future[T] = field(default_factory=Future)
-    share: float | None = None
+    share: float | None = None  # done, 0 to 1; None before the first report
     cancelled: bool = False
-    asked_after: float = field(default_factory=time.monotonic)
+    last_polled: float = field(default_factory=time.monotonic)
 
-    def step(self, share: float) -> None:
-        """Say how much is done, and let those go first who only want a click's mask.
+    @property
+    def state(self) -> Literal["waiting", "working", "done"]:
+        return "done" if self.future.done() else "working" if self.future.running() else "waiting"
+
+    def report_progress(self, share: float) -> None:
+        """Say how much is done, and let clicks and previews be served first.
 
         Raises:
-            CancelledError: somebody called ``cancel``, or nobody asks how far it is any more.
+            CancelledError: somebody called ``cancel``, or nobody has polled for a while.
         """
         self.share = share
-        self.turns.serve_clicks()
-        if self.cancelled or time.monotonic() - self.asked_after > _FORGOTTEN_SECONDS:
+        self.scheduler.run_short_jobs()
+        if self.cancelled or time.monotonic() - self.last_polled > _ABANDONED_SECONDS:
             raise CancelledError
 
 
-class Turns:
-    """Work waiting for the model, and the thread that does it."""
+class Scheduler:
+    """Jobs that wait for the model, and the thread that runs them."""
 
     def __init__(self) -> None:
         self._change = threading.Condition()
-        self._clicks: OrderedDict[str, deque[Work[Any]]] = OrderedDict()  # the first visitor is next
-        self._hovers: OrderedDict[str, Work[Any]] = OrderedDict()
-        self._long: deque[Work[Any]] = deque()
-        threading.Thread(target=self._serve, name="turns", daemon=True).start()
+        self._clicks: OrderedDict[str, deque[Job[Any]]] = OrderedDict()  # the first visitor is next
+        self._hovers: OrderedDict[str, Job[Any]] = OrderedDict()
+        self._long: deque[Job[Any]] = deque()
+        self._tickets: dict[str, Job[Any]] = {}  # of jobs that wait or run; so never more than _MAX_WAITING + 1
+        threading.Thread(target=self._serve, name="scheduler", daemon=True).start()
 
-    def ask(self, visitor: str, kind: Kind, compute: Callable[[Work[T]], T]) -> Work[T]:
-        """Put work in line. Its ``future`` brings the result; a hover that a newer one replaces is cancelled.
+    def submit(self, visitor: str, priority: Priority, compute: Callable[[Job[T]], T], ticket: str = "") -> Job[T]:
+        """Queue a job. Its ``future`` brings the result; a hover that a newer one replaces is cancelled.
+
+        Args:
+            ticket: a name under which ``find`` gives the job until it is done.
 
         Raises:
-            BusyError: this visitor, or all together, have too much waiting.
+            BusyError: this visitor, or all together, have too many jobs waiting.
         """
-        work = Work(visitor, kind, compute, self)
+        job = Job(visitor, priority, compute, self)
         with self._change:
-            mine = len(self._clicks.get(visitor, ()))
-            mine_long = sum(other.visitor == visitor for other in self._long)
-            full = mine_long >= _MOST_LONG_OF_ONE if kind is Kind.LONG else mine >= _MOST_OF_ONE
-            if full or self._count() >= _MOST_WAITING:
-                raise BusyError("too many requests are waiting; try again in a moment")
-            if kind is Kind.HOVER:
+            self._refuse_if_full(visitor, priority)
+            if priority is Priority.HOVER:
                 outdated = self._hovers.pop(visitor, None)
                 if outdated:
                     outdated.future.cancel()
-                self._hovers[visitor] = work
-            elif kind is Kind.LONG:
-                self._long.append(work)
+                self._hovers[visitor] = job
+            elif priority is Priority.LONG:
+                self._long.append(job)
             else:
-                self._clicks.setdefault(visitor, deque()).append(work)
+                self._clicks.setdefault(visitor, deque()).append(job)
             self._change.notify()
-        return work
+        if ticket:
+            self._tickets[ticket] = job
+            job.future.add_done_callback(lambda _: self._tickets.pop(ticket, None))
+        return job
 
-    def cancel(self, work: Work[Any]) -> None:
-        """Take work out of line, or have it end at its next step."""
-        work.cancelled = True
+    def find(self, ticket: str) -> Job[Any] | None:
+        """The job with this ticket, while it waits or runs."""
+        return self._tickets.get(ticket)
+
+    def cancel(self, job: Job[Any]) -> None:
+        """Take a job out of the queue, or end it at its next progress report."""
+        job.cancelled = True
         with self._change:
-            waiting = self._long if work.kind is Kind.LONG else self._clicks.get(work.visitor, deque())
-            if work not in waiting:
+            waiting = self._long if job.priority is Priority.LONG else self._clicks.get(job.visitor, deque())
+            if job not in waiting:
                 return
-            waiting.remove(work)
-            if not self._clicks.get(work.visitor, True):
-                del self._clicks[work.visitor]
-        work.future.cancel()
+            waiting.remove(job)
+            if not self._clicks.get(job.visitor, True):
+                del self._clicks[job.visitor]
+        job.future.cancel()
 
-    def ahead_of(self, work: Work[Any]) -> int:
-        """How many will be served before this one, about."""
+    def jobs_ahead(self, job: Job[Any]) -> int:
+        """About how many jobs will be run before this one."""
         with self._change:
-            if work.kind is Kind.LONG:
-                return self._long.index(work) if work in self._long else 0
-            mine = self._clicks.get(work.visitor, deque())
-            place = mine.index(work) if work in mine else 0
-            others = (min(len(theirs), place + 1) for who, theirs in self._clicks.items() if who != work.visitor)
-            return place + sum(others) if work in mine else 0
+            if job.priority is Priority.LONG:
+                return self._long.index(job) if job in self._long else 0
+            own = self._clicks.get(job.visitor, deque())
+            if job not in own:
+                return 0
+            position = own.index(job)
+            others = (
+                min(len(queue), position + 1) for visitor, queue in self._clicks.items() if visitor != job.visitor
+            )
+            return position + sum(others)
 
-    def serve_clicks(self) -> None:
-        """Serve whoever waits for something short; called by the worker from within long work."""
-        while (work := self._locked_next_short()) is not None:
-            _do(work)
+    def run_short_jobs(self) -> None:
+        """Run all clicks and previews that wait; called on the worker thread from within a long job."""
+        while (job := self._locked_next_short()) is not None:
+            _run(job)
 
     def _serve(self) -> None:
         while True:
             with self._change:
-                work = self._next_short() or (self._long.popleft() if self._long else None)
-                if work is None:
+                job = self._next_short() or (self._long.popleft() if self._long else None)
+                if job is None:
                     self._change.wait()
                     continue
-            _do(work)
+            _run(job)
 
-    def _locked_next_short(self) -> Work[Any] | None:
+    def _locked_next_short(self) -> Job[Any] | None:
         with self._change:
             return self._next_short()
 
-    def _next_short(self) -> Work[Any] | None:
+    def _next_short(self) -> Job[Any] | None:
         if self._clicks:
             visitor, waiting = self._clicks.popitem(last=False)
-            work = waiting.popleft()
+            job = waiting.popleft()
             if waiting:
-                self._clicks[visitor] = waiting  # to the end of the line
-            return work
+                self._clicks[visitor] = waiting  # behind the other visitors
+            return job
         return self._hovers.popitem(last=False)[1] if self._hovers else None
 
-    def _count(self) -> int:
-        return sum(map(len, self._clicks.values())) + len(self._hovers) + len(self._long)
+    def _refuse_if_full(self, visitor: str, priority: Priority) -> None:
+        if priority is Priority.LONG:
+            full = sum(job.visitor == visitor for job in self._long) >= _MAX_LONG_PER_VISITOR
+        else:
+            full = len(self._clicks.get(visitor, ())) >= _MAX_CLICKS_PER_VISITOR
+        waiting = sum(map(len, self._clicks.values())) + len(self._hovers) + len(self._long)
+        if full or waiting >= _MAX_WAITING:
+            raise BusyError("too many requests are waiting; try again in a moment")
 
 
-def _do(work: Work[Any]) -> None:
-    if not work.future.set_running_or_notify_cancel():
+def _run(job: Job[Any]) -> None:
+    if not job.future.set_running_or_notify_cancel():
         return  # cancelled; from here on nobody can
-    compute, work.compute = work.compute, _done  # what it holds, an upload perhaps, is not kept with its ticket
+    compute, job.compute = job.compute, _already_run  # so that a finished job keeps no upload in memory
     try:
-        work.future.set_result(compute(work))
+        job.future.set_result(compute(job))
     except Exception as error:
-        work.future.set_exception(error)
+        job.future.set_exception(error)
 
 
-def _done(work: Work[Any]) -> Any:
-    raise AssertionError("work is done once")
+def _already_run(job: Job[Any]) -> Any:
+    raise AssertionError("a job is run once")

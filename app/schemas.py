@@ -1,4 +1,4 @@
-"""What a page may ask: one checked, frozen message for each server function. Coordinates are photo pixels."""
+"""What a page may send: one checked, frozen request for each server function. Coordinates are photo pixels."""
 
 from __future__ import annotations
 
@@ -7,33 +7,37 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-MOST_STEPS = 32
-MOST_POINTS = 64
-MOST_LAYERS = 400
+MAX_PROMPT_SETS = 32  # of one chain
+MAX_POINTS = 64  # of one prompt set
+MAX_LAYERS = 400
 
-_Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+_ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
-class MessageError(ValueError):
-    """A message that no page of ours sends."""
+class RequestError(ValueError):
+    """A request that the page does not send: wrong shape, wrong values, or something that this server does not have."""
 
 
-class Message(BaseModel):
-    """What all of them have."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    visitor: _Short = "guest"  # a page's own random name: whose turn it is
-
-
-class Step(BaseModel):
-    """A prompt set; all but the last of a chain hand the picked candidate's logits to the next."""
+class Request(BaseModel):
+    """What all requests have in common."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    points: tuple[tuple[float, float, Literal[0, 1]], ...] = Field((), max_length=MOST_POINTS)
-    box: tuple[float, float, float, float] | None = None
+    visitor: _ShortText = "guest"  # a random name that a page gives itself; the scheduler shares time by it
+
+
+class PromptSet(BaseModel):
+    """Points and a box for one call of the decoder.
+
+    Attributes:
+        pick: which of the three candidates the person chose; None takes the best.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    points: tuple[tuple[float, float, Literal[0, 1]], ...] = Field((), max_length=MAX_POINTS)  # x, y, label
+    box: tuple[float, float, float, float] | None = None  # two opposite corners
     pick: int | None = Field(None, ge=0, le=2)
 
     @field_validator("points", "box")
@@ -46,110 +50,120 @@ class Step(BaseModel):
 
     @property
     def has_object(self) -> bool:
-        """Background alone asks for no mask."""
+        """Whether there is an object to find: background points alone give no mask."""
         return self.box is not None or any(label for _, _, label in self.points)
 
     @property
     def ambiguous(self) -> bool:
-        """One point may mean a thing, a part or the whole."""
+        """Whether it is one point alone, which may mean the whole object, a part or a part of a part."""
         return self.box is None and len(self.points) == 1
 
-
-Chain = tuple[Step, ...]
-
-
-class _OnPhoto(Message):
-    photo: _Short
-    checkpoint: _Short = "default"
-
-
-class Open(Message):
-    checkpoint: _Short = "default"
-    ticket: _Short = ""
+    @property
+    def box_xyxy(self) -> tuple[float, float, float, float] | None:
+        """x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, whichever way the box was drawn."""
+        if self.box is None:
+            return None
+        xa, ya, xb, yb = self.box
+        return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
 
 
-class OpenExample(Open):
-    name: _Short
+PromptChain = tuple[PromptSet, ...]  # the logits picked from each set are the mask input of the next
 
 
-class Resume(Open):
-    photo: _Short
+class _PhotoRequest(Request):
+    photo: _ShortText  # its token
+    checkpoint: _ShortText = "default"
 
 
-class Predict(_OnPhoto):
-    chain: Chain = Field(min_length=1, max_length=MOST_STEPS)
+class OpenRequest(Request):
+    checkpoint: _ShortText = "default"
+    ticket: _ShortText = ""  # a random name for the job, to ask for its progress or to cancel it
 
 
-class Hover(_OnPhoto):
+class OpenExampleRequest(OpenRequest):
+    name: _ShortText
+
+
+class ResumeRequest(OpenRequest):
+    photo: _ShortText
+
+
+class PredictRequest(_PhotoRequest):
+    chain: PromptChain = Field(min_length=1, max_length=MAX_PROMPT_SETS)
+
+
+class HoverRequest(_PhotoRequest):
     x: float = Field(allow_inf_nan=False)
     y: float = Field(allow_inf_nan=False)
 
 
-class Everything(_OnPhoto):
-    ticket: _Short = ""
+class EverythingRequest(_PhotoRequest):
+    ticket: _ShortText = ""
     points_per_side: int = Field(16, ge=1, le=64)
     pred_iou_thresh: float = Field(0.86, ge=0, le=1)
     stability_score_thresh: float = Field(0.92, ge=0, le=1)
     min_mask_region_area: int = Field(100, ge=0, le=1_000_000)
 
 
-class Ticket(Message):
-    ticket: _Short
+class TicketRequest(Request):
+    ticket: _ShortText
 
 
 class Rle(BaseModel):
     """COCO's compressed RLE."""
 
-    size: tuple[int, int]
+    size: tuple[int, int]  # height, width
     counts: Annotated[str, Field(max_length=4_000_000)]
 
 
 class Layer(BaseModel):
-    name: _Short
+    """A mask that a person kept."""
+
+    name: _ShortText
     colour: _Colour
     rle: Rle
 
 
-class Take(Message):
-    photo: _Short
+class DownloadRequest(Request):
+    photo: _ShortText
     kind: Literal["cutout", "mask", "overlay", "coco", "svg"]
-    layers: tuple[Layer, ...] = Field(min_length=1, max_length=MOST_LAYERS)
+    layers: tuple[Layer, ...] = Field(min_length=1, max_length=MAX_LAYERS)
     full_size: bool = False
-    feather: float = Field(0, ge=0, le=50)
+    feather: float = Field(0, ge=0, le=50)  # pixels
 
 
-class CodeObject(BaseModel):
-    """What a program is to make again: a chain of prompts, or a mask that everything mode found."""
+class SnippetObject(BaseModel):
+    """One mask of a Python snippet: the prompts that made it, or the mask itself where everything mode found it."""
 
-    name: _Short
-    checkpoint: _Short = "default"
-    chain: Chain = Field((), max_length=MOST_STEPS)
+    name: _ShortText
+    checkpoint: _ShortText = "default"
+    chain: PromptChain = Field((), max_length=MAX_PROMPT_SETS)
     rle: Rle | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> CodeObject:
+    def _one_of_both(self) -> SnippetObject:
         if bool(self.chain) == bool(self.rle):
             raise ValueError("give either a chain or an rle")
         return self
 
 
-class Code(Message):
-    name: _Short
-    objects: tuple[CodeObject, ...] = Field(max_length=MOST_LAYERS)
+class SnippetRequest(Request):
+    name: _ShortText  # of the photo's file
+    objects: tuple[SnippetObject, ...] = Field(max_length=MAX_LAYERS)
 
 
-M = TypeVar("M", bound=BaseModel)
+Schema = TypeVar("Schema", bound=BaseModel)
 
 
-def read(kind: type[M], content: object) -> M:
-    """Check what came.
+def parse(schema: type[Schema], data: object) -> Schema:
+    """Check the JSON of a request.
 
     Raises:
-        MessageError: names the first field that is missing or wrong.
+        RequestError: names the first field that is missing or wrong.
     """
     try:
-        return kind.model_validate(content)
+        return schema.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the message"
-        raise MessageError(f"{place}: {first['msg']}") from None
+        field = ".".join(str(part) for part in first["loc"]) or "the request"
+        raise RequestError(f"{field}: {first['msg']}") from None

@@ -1,10 +1,10 @@
-"""How long a person waits on the page: click to the new mask on the screen, and the preview under the mouse.
+"""Latency of the page: from a click to the new mask on the screen, and to the preview under the mouse.
 
     repvit-sam demo --port 7860 &
     python benchmarks/page.py --url http://127.0.0.1:7860
 
-Drives the page with Playwright and the machine's Chromium, and reads the times that the page itself takes: from the
-pointer's event until the mask has been drawn.
+Drives the page with Playwright and the machine's Chromium, and reads the times that the page itself measures: from the
+pointer event until the mask is drawn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROOT = "document.querySelector('.rs')"
 
 
 def clicks(page: Any, count: int, chance: random.Random) -> list[float]:
-    """Milliseconds of single clicks at places of their own, each on a clean photo."""
+    """Milliseconds of single clicks at random places, each on a photo without prompts."""
     times = []
     for _ in range(count):
         page.keyboard.press("Escape")
@@ -35,7 +35,7 @@ def clicks(page: Any, count: int, chance: random.Random) -> list[float]:
 
 
 def hovers(page: Any, count: int, chance: random.Random) -> list[float]:
-    """Milliseconds of previews, the mouse standing still until each is there."""
+    """Milliseconds of previews; the mouse stands still until each is drawn."""
     page.keyboard.press("Escape")
     page.locator('[data-test="hover-switch"]').check()
     times = []

@@ -1,42 +1,52 @@
-"""One desk for the tests of the page: the model of the other tests, the example photographs, no server."""
+"""One set of handlers for the tests of the page: the small model, the example photos, no server."""
 
 import asyncio
 from types import SimpleNamespace
 
 import pytest
 
-from repvit_sam.app.handlers import Desk
-from repvit_sam.app.page import EXAMPLES
+from repvit_sam.app.handlers import Handlers
+from repvit_sam.app.service import MaskService
+from repvit_sam.app.store import ModelStore, PhotoStore
+from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 
-CHECKPOINT = "tinyvit_sam"
-
-
-@pytest.fixture(scope="session")
-def desk():
-    return Desk(CHECKPOINT, "cpu", EXAMPLES)
+CHECKPOINT = "small"
 
 
 @pytest.fixture(scope="session")
-def ask(desk):
-    """Call a server function as a page does: ask("predict", photo=..., chain=[...])."""
+def handlers():
+    service = MaskService(ModelStore(CHECKPOINT, "cpu"), PhotoStore([example_photo(name) for name in EXAMPLE_PHOTOS]))
+    service.warm_up()
+    return Handlers(service)
 
-    def call(function, **message):
-        return asyncio.run(getattr(desk, function)({"checkpoint": CHECKPOINT, **message}))
+
+@pytest.fixture(scope="session")
+def small_model(handlers):
+    """The handlers' model, to compare with."""
+    return handlers.service.models.get(CHECKPOINT)
+
+
+@pytest.fixture(scope="session")
+def call(handlers):
+    """Call a server function as a page does: call("predict", photo=..., chain=[...])."""
+
+    def call(function, **request):
+        return asyncio.run(getattr(handlers, function)({"checkpoint": CHECKPOINT, **request}))
 
     return call
 
 
 @pytest.fixture(scope="session")
-def upload(desk):
+def upload(handlers):
     """Open a file as a page does, which sends a form."""
 
-    def call(name, content, **fields):
+    def upload(name, content, **fields):
         fields = {"checkpoint": CHECKPOINT, **fields}
-        return asyncio.run(desk.open(SimpleNamespace(data=fields, files=[(name, content)])))
+        return asyncio.run(handlers.open(SimpleNamespace(data=fields, files=[(name, content)])))
 
-    return call
+    return upload
 
 
 @pytest.fixture(scope="session")
-def coffee_token(ask):
-    return ask("open_example", name="coffee")["photo"]
+def coffee_token(call):
+    return call("open_example", name="coffee")["photo"]

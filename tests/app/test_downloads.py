@@ -1,4 +1,4 @@
-"""Each file that can be taken away, read back and compared with the mask."""
+"""Each kind of download, read back and compared with the mask."""
 
 import io
 import json
@@ -11,8 +11,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from repvit_sam.app.downloads import checked_mask, take
-from repvit_sam.app.schemas import Layer, MessageError, Rle
+from repvit_sam.app.downloads import checked_mask, make_download
+from repvit_sam.app.schemas import DownloadRequest, Layer, RequestError, Rle
 from repvit_sam.rle import encode_rle
 
 
@@ -29,7 +29,8 @@ def layer(mask, name="cup", colour="#ee7733"):
 
 
 def file_of(coffee, kind, *layers, full_size=False, feather=0):
-    return take(coffee, "my coffee.jpg", kind, layers, full_size, feather)
+    request = DownloadRequest(photo="token", kind=kind, layers=layers, full_size=full_size, feather=feather)
+    return make_download(coffee, "my coffee.jpg", request)
 
 
 def opened(file):
@@ -136,7 +137,7 @@ def test_svg_outlines_drawn_again_are_the_mask(coffee, mask):
     ],
 )
 def test_masks_that_are_none_of_this_photo_are_refused(rle):
-    with pytest.raises(MessageError, match="400 x 600"):
+    with pytest.raises(RequestError, match="400 x 600"):
         checked_mask(Rle(**rle), (400, 600))
 
 

@@ -1,4 +1,4 @@
-"""The server functions, asked as a page asks them."""
+"""The server functions, called as a page calls them."""
 
 import asyncio
 import base64
@@ -13,8 +13,10 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import repvit_sam
-from repvit_sam.app.handlers import Desk
-from repvit_sam.app.scheduler import Kind
+from repvit_sam.app.handlers import Handlers
+from repvit_sam.app.scheduler import Priority
+from repvit_sam.app.service import MaskService
+from repvit_sam.app.store import ModelStore, PhotoStore
 
 from ..conftest import PHOTOS
 from .conftest import CHECKPOINT
@@ -30,15 +32,17 @@ def iou(one, other):
     return (one & other).sum() / (one | other).sum()
 
 
-def expected_mask(model, photo, **prompt):
-    predictor = repvit_sam.SamPredictor(model)
-    predictor.set_image(photo)
-    masks, ious, _ = predictor.predict(**prompt)
+@pytest.fixture(scope="module")
+def cup_mask(small_model, coffee):
+    """What the library gives for a click on the cup."""
+    predictor = repvit_sam.SamPredictor(small_model)
+    predictor.set_image(coffee)
+    masks, ious, _ = predictor.predict(point_coords=[[300, 200]], point_labels=[1])
     return masks[ious.argmax()]
 
 
-def test_about_names_what_there_is(ask):
-    about = ask("about")
+def test_about_names_what_there_is(call):
+    about = call("about")
     assert about["checkpoint"] == CHECKPOINT
     assert {"default", "small"} <= {entry["name"] for entry in about["checkpoints"]}
     assert [example["name"] for example in about["examples"]] == ["chelsea", "coffee", "astronaut", "rocket"]
@@ -52,51 +56,49 @@ def test_an_uploaded_photo_comes_back_upright_with_its_size(upload):
     assert picture(answer["view"]).shape == (400, 600, 4)
 
 
-def test_a_click_gives_three_candidates_and_the_best_is_the_predictors(model, coffee, ask, coffee_token):
-    answer = ask("predict", photo=coffee_token, chain=[CUP])
+def test_a_click_gives_three_candidates_and_the_best_is_the_predictors(call, coffee_token, cup_mask):
+    answer = call("predict", photo=coffee_token, chain=[CUP])
     assert len(answer["candidates"]) == 3
     best = answer["candidates"][answer["best"]]
     shown = picture(best["mask"])[..., 3] > 0
-    expected = expected_mask(model, coffee, point_coords=[[300, 200]], point_labels=[1])
-    assert iou(shown, expected) >= 0.99
-    assert best["area"] == pytest.approx(expected.sum(), rel=0.01)
+    assert iou(shown, cup_mask) >= 0.99
+    assert best["area"] == pytest.approx(cup_mask.sum(), rel=0.01)
 
 
-def test_background_alone_has_no_mask(ask, coffee_token):
-    assert ask("predict", photo=coffee_token, chain=[{"points": [[10, 10, 0]]}])["candidates"] == []
+def test_background_alone_has_no_mask(call, coffee_token):
+    assert call("predict", photo=coffee_token, chain=[{"points": [[10, 10, 0]]}])["candidates"] == []
     assert (
-        "object point or a box" in ask("keep", photo=coffee_token, chain=[{"points": [[1, 1, 0]]}])["error"]["message"]
+        "object point or a box" in call("keep", photo=coffee_token, chain=[{"points": [[1, 1, 0]]}])["error"]["message"]
     )
 
 
-def test_hovering_shows_what_a_click_would_give(ask, coffee_token):
-    clicked = ask("predict", photo=coffee_token, chain=[CUP])
-    hovered = ask("hover", photo=coffee_token, x=300, y=200)
+def test_hovering_shows_what_a_click_would_give(call, coffee_token):
+    clicked = call("predict", photo=coffee_token, chain=[CUP])
+    hovered = call("hover", photo=coffee_token, x=300, y=200)
     assert hovered["mask"] == clicked["candidates"][clicked["best"]]["mask"]
 
 
-def test_a_kept_mask_is_the_predictors_pixel_by_pixel(model, coffee, ask, coffee_token):
-    kept = ask("keep", photo=coffee_token, chain=[CUP])
+def test_a_kept_mask_is_the_predictors_pixel_by_pixel(call, coffee_token, cup_mask):
+    kept = call("keep", photo=coffee_token, chain=[CUP])
     mask = coco_mask.decode(kept["rle"]).astype(bool)
-    expected = expected_mask(model, coffee, point_coords=[[300, 200]], point_labels=[1])
-    assert iou(mask, expected) >= 0.999
+    assert iou(mask, cup_mask) >= 0.999
     assert kept["area"] == mask.sum()
 
 
 @pytest.mark.slow
-def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(desk, ask, coffee_token):
+def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(handlers, call, coffee_token):
     shares = []
     ticket = "everything-1"
 
     async def watch():
         message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": ticket, "points_per_side": 6}
-        task = asyncio.create_task(desk.everything(message))
+        task = asyncio.create_task(handlers.everything(message))
         while not task.done():
             await asyncio.sleep(0.2)
-            progress = await desk.progress({"ticket": ticket})
+            progress = await handlers.progress({"ticket": ticket})
             shares.append(progress["share"])
             if len(shares) == 2:
-                await desk.predict(
+                await handlers.predict(
                     {"photo": coffee_token, "checkpoint": CHECKPOINT, "chain": [{"points": [[123, 45, 1]]}]}
                 )
                 assert not task.done()
@@ -106,43 +108,44 @@ def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(des
     assert len(found["masks"]) > 3
     first = found["masks"][0]
     assert coco_mask.decode(first["rle"]).sum() == first["area"]
+    assert all(mask["bbox"] == coco_mask.toBbox(mask["rle"]).tolist() for mask in found["masks"])
     assert any(share is not None and 0 < share <= 1 for share in shares)
 
 
-def test_everything_can_be_cancelled(desk, coffee_token):
+def test_everything_can_be_cancelled(handlers, coffee_token):
     async def start_and_cancel():
         message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": "everything-2", "points_per_side": 32}
-        task = asyncio.create_task(desk.everything(message))
-        while (await desk.progress({"ticket": "everything-2"}))["state"] != "working":
+        task = asyncio.create_task(handlers.everything(message))
+        while (await handlers.progress({"ticket": "everything-2"}))["state"] != "working":
             await asyncio.sleep(0.05)
-        await desk.cancel({"ticket": "everything-2"})
+        await handlers.cancel({"ticket": "everything-2"})
         return await task
 
     assert asyncio.run(start_and_cancel())["cancelled"]
 
 
-def test_an_unknown_photo_is_gone(ask):
+def test_an_unknown_photo_is_gone(call):
     for function, message in (("predict", {"chain": [CUP]}), ("hover", {"x": 1, "y": 1}), ("resume", {})):
-        assert ask(function, photo="nobody-knows", **message)["error"]["kind"] == "gone"
+        assert call(function, photo="nobody-knows", **message)["error"]["kind"] == "gone"
 
 
-def test_an_evicted_embedding_is_computed_again_without_a_word(desk, ask, upload):
+def test_an_evicted_embedding_is_computed_again_without_a_word(handlers, call, upload):
     token = upload("coffee.jpg", (PHOTOS / "coffee.jpg").read_bytes())["photo"]
-    before = ask("predict", photo=token, chain=[CUP])["candidates"]
-    desk._encoded._embeddings.clear()
-    desk._encoded._answers.clear()
-    assert ask("predict", photo=token, chain=[CUP])["candidates"] == before
+    before = call("predict", photo=token, chain=[CUP])["candidates"]
+    handlers.service._results.embeddings.clear()
+    handlers.service._results.candidates.clear()
+    assert call("predict", photo=token, chain=[CUP])["candidates"] == before
 
 
-def test_the_same_photo_goes_on_with_another_checkpoint(ask, upload):
+def test_the_same_photo_goes_on_with_another_checkpoint(call, upload):
     token = upload("coffee.jpg", (PHOTOS / "coffee.jpg").read_bytes())["photo"]
-    assert ask("resume", photo=token, checkpoint="small")["photo"] == token
-    ours = ask("predict", photo=token, chain=[CUP])
-    small = ask("predict", photo=token, checkpoint="small", chain=[CUP])
-    assert ours["candidates"] != small["candidates"]
+    assert call("resume", photo=token, checkpoint="tinyvit_sam")["photo"] == token
+    small = call("predict", photo=token, chain=[CUP])
+    other = call("predict", photo=token, checkpoint="tinyvit_sam", chain=[CUP])
+    assert small["candidates"] != other["candidates"]
 
 
-def test_no_path_of_a_visitor_is_opened(ask, tmp_path):
+def test_no_path_of_a_visitor_is_opened(call, tmp_path):
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(b"x")
     for message in (
@@ -150,13 +153,14 @@ def test_no_path_of_a_visitor_is_opened(ask, tmp_path):
         {"name": "../../etc/passwd"},
         {"name": str(weights)},
     ):
-        assert ask("open_example", **message)["error"]["kind"] == "bad"
+        assert call("open_example", **message)["error"]["kind"] == "bad"
 
 
 def test_folders_of_the_server_stay_on_the_server(tmp_path):
     copy = tmp_path / "mine.safetensors"
     copy.write_bytes((PHOTOS.parents[1] / "weights" / "repvit_sam_m0_9.safetensors").read_bytes())
-    about = asyncio.run(Desk(str(copy), "cpu", [PHOTOS / "rocket.jpg"]).about({}))
+    service = MaskService(ModelStore(str(copy), "cpu"), PhotoStore([]))
+    about = asyncio.run(Handlers(service).about({}))
     assert about["checkpoint"] == "mine.safetensors"
     assert str(tmp_path) not in json.dumps(about)
 
@@ -176,10 +180,10 @@ def test_what_is_no_photo_is_refused_in_a_sentence(upload, name, content, words)
     assert re.search(words, error["message"]), error["message"]
 
 
-def test_visitors_of_one_example_do_not_replace_each_others_previews(desk, coffee_token):
+def test_visitors_of_one_example_do_not_replace_each_others_previews(handlers, coffee_token):
     async def hover_both():
         message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 300, "y": 200}
-        return await asyncio.gather(*(desk.hover({**message, "visitor": name}) for name in ("anna", "ben")))
+        return await asyncio.gather(*(handlers.hover({**message, "visitor": name}) for name in ("anna", "ben")))
 
     assert all("mask" in answer for answer in asyncio.run(hover_both()))
 
@@ -201,28 +205,28 @@ def test_a_photo_of_too_many_pixels_is_refused(upload, monkeypatch):
         ("everything", {"points_per_side": 1000}, "points_per_side"),
     ],
 )
-def test_messages_that_no_page_sends_are_refused(ask, coffee_token, function, message, words):
-    error = ask(function, photo=coffee_token, **message)["error"]
+def test_messages_that_no_page_sends_are_refused(call, coffee_token, function, message, words):
+    error = call(function, photo=coffee_token, **message)["error"]
     assert error["kind"] == "bad"
     assert words in error["message"]
 
 
-def test_a_defect_on_the_server_is_a_sentence_and_a_line_in_the_log(desk, ask, coffee_token, monkeypatch, caplog):
+def test_a_defect_on_the_server_is_a_sentence_and_a_line_in_the_log(handlers, call, coffee_token, monkeypatch, caplog):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(desk, "_decoded", broken)
-    assert "something went wrong" in ask("hover", photo=coffee_token, x=1, y=1)["error"]["message"]
+    monkeypatch.setattr(handlers.service, "decode", broken)
+    assert "something went wrong" in call("hover", photo=coffee_token, x=1, y=1)["error"]["message"]
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_an_outdated_preview_is_dropped(desk, coffee_token):
+def test_an_outdated_preview_is_dropped(handlers, coffee_token):
     async def hover_twice():
         release = threading.Event()
-        gate = desk.turns.ask("gate", Kind.CLICK, lambda work: release.wait(5))
-        old = asyncio.create_task(desk.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 5, "y": 5}))
+        gate = handlers.scheduler.submit("gate", Priority.CLICK, lambda job: release.wait(5))
+        old = asyncio.create_task(handlers.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 5, "y": 5}))
         await asyncio.sleep(0)
-        new = asyncio.create_task(desk.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 300, "y": 200}))
+        new = asyncio.create_task(handlers.hover({"photo": coffee_token, "checkpoint": CHECKPOINT, "x": 300, "y": 200}))
         await asyncio.sleep(0.05)
         release.set()
         await asyncio.wrap_future(gate.future)

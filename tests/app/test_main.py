@@ -14,7 +14,7 @@ def test_a_taken_port_gives_the_next_free_one():
 
 
 @pytest.mark.parametrize(
-    ("host", "words"), [("192.0.2.1", "no address of this machine"), ("no-such-host.invalid", "is no address")]
+    ("host", "words"), [("192.0.2.1", "not an address of this machine"), ("no-such-host.invalid", "is not an address")]
 )
 def test_an_address_that_is_not_ours_is_explained(host, words):
     with pytest.raises(ValueError, match=words):

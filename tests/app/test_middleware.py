@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from repvit_sam.app.middleware import Guard
+from repvit_sam.app.middleware import SecurityMiddleware
 
 
 async def length(request):
@@ -16,7 +16,7 @@ async def length(request):
 @pytest.fixture(scope="module")
 def client():
     app = Starlette(routes=[Route("/length", length, methods=["POST"]), Route("/files/a", length)])
-    return TestClient(Guard(app, max_body=1000, max_form=5000, always_fresh="/files"))
+    return TestClient(SecurityMiddleware(app, max_body=1000, max_form=5000, no_cache_path="/files"))
 
 
 def test_a_body_within_the_limit_passes(client):
@@ -37,7 +37,7 @@ def test_a_form_may_be_larger_because_a_photo_is_inside(client):
     assert client.post("/length", content=b"x" * 5001, headers=form).status_code == 413
 
 
-def test_headers_are_set_and_the_pages_own_files_are_asked_for_again(client):
+def test_headers_are_set_and_the_pages_own_files_are_not_cached(client):
     answer = client.get("/files/a")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "object-src 'none'" in answer.headers["content-security-policy"]
@@ -51,5 +51,5 @@ def test_what_is_no_http_passes_untouched():
     async def app(scope, receive, send):
         seen.append(scope["type"])
 
-    asyncio.run(Guard(app)({"type": "lifespan"}, None, None))
+    asyncio.run(SecurityMiddleware(app)({"type": "lifespan"}, None, None))
     assert seen == ["lifespan"]
