@@ -40,6 +40,7 @@ MAX_UPLOAD = 64 * 2**20  # bytes
 _SLOW_DECODER_MS = 250  # above it, hovering starts switched off
 _THUMB_SIDE = 160  # pixels
 _DOWNLOADS_AT_ONCE = 2  # each has the whole photo in memory
+
 ServerFunction = Callable[[Any], Awaitable[Json]]
 
 

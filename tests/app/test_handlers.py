@@ -41,6 +41,11 @@ def cup_mask(small_model, coffee):
     return masks[ious.argmax()]
 
 
+def test_the_page_finds_the_server_functions_by_their_names(handlers):
+    names = "about open open_example resume progress cancel predict hover keep everything download python_snippet"
+    assert [function.__name__ for function in handlers.functions()] == names.split()
+
+
 def test_about_names_what_there_is(call):
     about = call("about")
     assert about["checkpoint"] == CHECKPOINT

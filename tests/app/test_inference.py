@@ -71,3 +71,30 @@ def test_the_last_pick_chooses_and_does_not_compute(predictor):
 def test_a_box_drawn_from_its_lower_right_corner_is_the_same_box(predictor):
     drawn = decode_chain(predictor, (PromptSet(box=(425, 282, 170, 12)),), {})
     assert torch.equal(drawn.low_res_logits, decode_chain(predictor, (PromptSet(box=BOX),), {}).low_res_logits)
+
+
+class NumpyBackend:
+    """Four logits for any prompt, in NumPy: a disc for the single mask, larger ones for the three."""
+
+    canvas_size, device = 64, "cpu"
+
+    def encode(self, canvas):
+        return np.zeros((1, 256, 4, 4), np.float32)
+
+    def decode(self, image_embedding, prompts, masks):
+        y, x = np.mgrid[:16, :16]
+        logits = np.stack([radius - np.hypot(y - 8, x - 8) for radius in (3, 4, 6, 5)]).astype(np.float32)
+        return logits[None, masks], np.float32([[0.5, 0.6, 0.7, 0.9]])[:, masks]
+
+
+def test_candidates_need_no_torch():
+    predictor = repvit_sam.SamPredictor(NumpyBackend())
+    predictor.set_image(np.zeros((64, 64, 3), np.uint8))
+    fit = predictor.encoded.fit
+    point = decode_chain(predictor, (PromptSet(points=((30, 30, 1),)),), {})
+    box = decode_chain(predictor, (PromptSet(box=(10, 10, 50, 50)),), {})
+    assert (point.best, box.best) == (2, 0)
+    assert box.iou_predictions == pytest.approx((0.5, 0.9, 0.7))
+    areas = [box.picked(pick, fit)[0].sum() for pick in (None, 1, 2)]
+    assert areas == sorted(areas)
+    assert np.array_equal(point.picked(None, fit)[0], box.picked(1, fit)[0])
