@@ -17,7 +17,7 @@ from ..datasets.coco import Instance, LabelledPhoto
 from ..prompting.click_protocols import ClickProtocol, prompt_name
 from ..prompting.ground_truth import box_of
 from ..prompting.simulated_user import ask
-from ..runner.results import Figures
+from ..runner.results import Metrics as Figures
 from .iou import boundary_iou, clicks_needed, iou, mean_by_size
 
 Score = dict[str, Any]  # of one instance: annotation_id, area, and by prompt iou, boundary_iou, agreement

@@ -18,7 +18,7 @@ from repvit_sam.predictor import SamPredictor
 
 from ..datasets.boxes import Boxes
 
-Choice = Literal["single", "best-predicted", "best-box"]
+MaskChoice = Literal["single", "best-predicted", "best-box"]
 Score = Literal["detector", "predicted-iou", "product"]
 
 _BOXES_AT_ONCE = 64  # three masks each at photo size: 64 boxes of a 12 megapixel photo are 2.3 GB
@@ -35,7 +35,7 @@ class BoxProtocol:
     """
 
     name: str
-    masks: Choice = "single"
+    masks: MaskChoice = "single"
     refinements: int = 0
     score: Score = "detector"
     source: str = ""
@@ -46,14 +46,14 @@ class BoxProtocol:
         return {"masks": self.masks, "refinements": self.refinements, "score": self.score}
 
     def __post_init__(self) -> None:
-        for option, value, known in (("masks", self.masks, Choice), ("score", self.score, Score)):
+        for option, value, known in (("masks", self.masks, MaskChoice), ("score", self.score, Score)):
             if value not in get_args(known):
                 raise ValueError(f"--{option} must be one of {', '.join(get_args(known))}, got {value!r}")
         if self.refinements < 0:
             raise ValueError(f"--refinements must be 0 or more, got {self.refinements}")
 
 
-PROTOCOLS = {
+BOX_PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         BoxProtocol(
@@ -88,9 +88,9 @@ def find_protocol(name: str, **choices: Any) -> BoxProtocol:
     Raises:
         ValueError: no preset of this name, or a choice that is none.
     """
-    if name not in PROTOCOLS:
-        raise ValueError(f"--protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
-    preset = PROTOCOLS[name]
+    if name not in BOX_PROTOCOLS:
+        raise ValueError(f"--protocol must be one of {', '.join(BOX_PROTOCOLS)}, got {name!r}")
+    preset = BOX_PROTOCOLS[name]
     changed = {key: value for key, value in choices.items() if value is not None and value != getattr(preset, key)}
     return replace(preset, name=f"{name}, changed", **changed) if changed else preset
 

@@ -81,7 +81,7 @@ class ClickProtocol:
         return {**choices, "rounds": self.rounds}
 
 
-PROTOCOLS = {
+CLICK_PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         ClickProtocol("house", source="this project's: box and first click as SAM's authors advise, clicks as in RITM"),
@@ -116,9 +116,9 @@ def find_protocol(name: str, **choices: Any) -> ClickProtocol:
     Raises:
         ValueError: no preset of this name, or a choice that is none.
     """
-    if name not in PROTOCOLS:
-        raise ValueError(f"--protocol must be one of {', '.join(PROTOCOLS)}, got {name!r}")
-    preset = PROTOCOLS[name]
+    if name not in CLICK_PROTOCOLS:
+        raise ValueError(f"--protocol must be one of {', '.join(CLICK_PROTOCOLS)}, got {name!r}")
+    preset = CLICK_PROTOCOLS[name]
     changed = {key: value for key, value in choices.items() if value is not None and value != getattr(preset, key)}
     named = [key for key in changed if key not in ("clicks", "min_area")]  # those do not change a mask
     return replace(preset, name=f"{name}, changed" if named else name, **changed)

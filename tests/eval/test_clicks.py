@@ -67,7 +67,7 @@ def test_workers_get_a_copy_of_the_job(coco_folder):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--save-figures"], "give --out"),
+        (["--save-figures"], "--save-figures draws into OUT/figures: give --out"),
         (["--protocol", "sam"], "--protocol must be one of house, efficientvit, edgesam"),
         (["--clicks", "many"], "--clicks must be numbers"),
         (["--min-area", 1e6], "no instance of 1e+06 pixels or more"),

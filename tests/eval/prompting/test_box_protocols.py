@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from repvit_sam.eval.datasets.boxes import Boxes
-from repvit_sam.eval.prompting.box_protocols import PROTOCOLS, find_protocol, masks_of_boxes
+from repvit_sam.eval.prompting.box_protocols import BOX_PROTOCOLS, find_protocol, masks_of_boxes
 
 CUP, PLATE = [170, 12, 425, 282], [60, 180, 480, 390]
 
@@ -17,7 +17,7 @@ def answers(predictor, given, name, **choices):
 
 
 def test_presets_differ_in_what_their_papers_say():
-    choices = {name: (one.masks, one.refinements, one.score) for name, one in PROTOCOLS.items()}
+    choices = {name: (one.masks, one.refinements, one.score) for name, one in BOX_PROTOCOLS.items()}
     assert choices == {
         "repvit-sam": ("single", 0, "detector"),
         "sam": ("single", 1, "detector"),
@@ -26,12 +26,12 @@ def test_presets_differ_in_what_their_papers_say():
         "edgesam": ("single", 0, "detector"),
         "efficientsam": ("best-box", 0, "detector"),
     }
-    assert all(one.source for one in PROTOCOLS.values())
+    assert all(one.source for one in BOX_PROTOCOLS.values())
 
 
 def test_a_changed_choice_shows_in_the_name():
     assert find_protocol("tinysam", masks="single", refinements=None).name == "tinysam, changed"
-    assert find_protocol("tinysam", masks="best-predicted") is PROTOCOLS["tinysam"]
+    assert find_protocol("tinysam", masks="best-predicted") is BOX_PROTOCOLS["tinysam"]
 
 
 @pytest.mark.parametrize(

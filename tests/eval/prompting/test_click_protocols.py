@@ -4,7 +4,7 @@ from dataclasses import asdict
 import pytest
 
 from repvit_sam.eval.prompting.click_protocols import (
-    PROTOCOLS,
+    CLICK_PROTOCOLS,
     find_protocol,
     prompt_name,
     protocol_from_json,
@@ -23,7 +23,7 @@ def test_a_preset_is_found_and_single_choices_replace_its_own():
 def test_what_is_shown_changes_neither_the_name_nor_the_settings():
     shown = find_protocol("house", clicks=(1, 5))
     assert shown.name == "house"
-    assert shown.settings() == PROTOCOLS["house"].settings()
+    assert shown.settings() == CLICK_PROTOCOLS["house"].settings()
     assert shown.settings() != find_protocol("house", clicks=(1, 9)).settings()
 
 
@@ -34,10 +34,10 @@ def test_the_rows_are_the_boxes_then_the_clicks():
     assert prompt_name(2) == "2 clicks"
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", CLICK_PROTOCOLS)
 def test_a_protocol_survives_json(name):
-    written = json.dumps({**asdict(PROTOCOLS[name]), "teacher": "somebody"})
-    assert protocol_from_json(json.loads(written)) == PROTOCOLS[name]
+    written = json.dumps({**asdict(CLICK_PROTOCOLS[name]), "teacher": "somebody"})
+    assert protocol_from_json(json.loads(written)) == CLICK_PROTOCOLS[name]
 
 
 def test_masks_are_one_word_or_three():
