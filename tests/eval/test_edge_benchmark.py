@@ -86,7 +86,7 @@ def test_people_a_pixel_apart_agree(folder):
     assert json.loads((folder / "r.json").read_text())["ods"] == 0
 
 
-def test_a_subset_is_called_one(folder, maps):
+def test_a_subset_is_marked(folder, maps):
     result = run("--edges", maps, "--data", folder, "--limit", 1)
     assert "A SUBSET: the first 1, 1 photos" in result.stdout
 
@@ -118,7 +118,7 @@ def test_nms_makes_lines_of_broad_maps(folder):
         (["--data", "DIR/images", "--edges", "DIR/edges"], "is no BSDS folder"),
     ],
 )
-def test_wrong_words_are_refused_in_one_sentence(folder, maps, words, sentence):
+def test_invalid_options_are_refused_in_one_sentence(folder, maps, words, sentence):
     result = run(*(word.replace("DIR", str(folder), 1) if word.startswith("DIR") else word for word in words))
     assert result.exit_code == 1
     assert sentence in result.stderr

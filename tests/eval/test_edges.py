@@ -21,7 +21,7 @@ def test_maps_keep_sixteen_bits_in_their_files(tmp_path):
     np.testing.assert_allclose(read_edge_map(tmp_path / "soft.png"), soft, atol=1 / 65535)
 
 
-def test_a_sample_is_named_by_its_seed():
+def test_a_sample_depends_on_its_seed_alone():
     photos = [AnnotatedPhoto(str(number), None) for number in range(20)]
     assert choose(photos, 5, seed=0) == choose(photos, 5, seed=0) != choose(photos, 5, seed=1)
     assert list(choose(photos, 20, seed=3)) == photos
@@ -76,7 +76,7 @@ def test_the_program_finds_the_outline_of_the_disc(bsds, tmp_path):
         (["--out", "o", "--limit", "1", "--sample", "1"], "give one of them"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(words, sentence):
+def test_invalid_options_are_refused_in_one_sentence(words, sentence):
     done = program(*words)
     assert done.exit_code == 1
     assert sentence in " ".join(done.output.split())

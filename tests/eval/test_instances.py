@@ -20,7 +20,7 @@ def program(folder, *words):
     return CliRunner().invoke(app, [*command, "--checkpoint", "small", *words])
 
 
-def test_the_program_finds_the_disc_and_says_how_it_was_asked(one_photo, tmp_path):
+def test_the_program_finds_the_disc_and_writes_all_results(one_photo, tmp_path):
     out = tmp_path / "out"
     done = program(one_photo, "--boxes", "ground-truth", "--limit", "1", "--out", str(out), "--save-figures")
     assert done.exit_code == 0, done.output
@@ -53,7 +53,7 @@ def test_the_program_finds_the_disc_and_says_how_it_was_asked(one_photo, tmp_pat
         (["--boxes", "ground-truth", "--workers", "0"], "--workers must be at least 1"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(one_photo, words, sentence):
+def test_invalid_options_are_refused_in_one_sentence(one_photo, words, sentence):
     done = program(one_photo, *words)
     assert done.exit_code == 1
     assert sentence in " ".join(done.output.split())

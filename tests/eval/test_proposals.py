@@ -81,7 +81,7 @@ def test_presets_are_those_of_the_published_tables():
         (["--checkpoint", "nowhere.pt"], "nowhere.pt"),
     ],
 )
-def test_choices_that_cannot_be_are_refused_in_a_sentence(data, choice, words):
+def test_invalid_options_are_refused_in_one_sentence(data, choice, words):
     result = run(*data, *choice)
     assert result.exit_code == 1
     assert words in " ".join(result.output.split())

@@ -93,7 +93,7 @@ def test_a_column_is_averaged_over_the_sets_that_have_it():
         ("boxes of another set", "belongs to another data set"),
     ],
 )
-def test_what_is_missing_is_said_before_anything_is_computed(sets, tmp_path, change, words):
+def test_missing_files_are_refused_before_anything_is_computed(sets, tmp_path, change, words):
     boxes = detector(tmp_path / "boxes", {"Discs": [[0, 0, 9, 9]], "Others": [[0, 0, 9, 9]]})
     if change == "no sets":
         sets = tmp_path / "boxes"

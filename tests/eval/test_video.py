@@ -21,10 +21,10 @@ def run(*words):
 
 
 class Oracle:
-    """A predictor that knows the annotations of a sequence and answers with them, moved aside by some pixels."""
+    """A predictor whose masks are the annotations of a sequence, shifted by some pixels."""
 
-    def __init__(self, sequence, moved=0):
-        self.answers = [np.roll(sequence.masks(index), moved, 2) for index in range(1, len(sequence.frames))]
+    def __init__(self, sequence, shift=0):
+        self.answers = [np.roll(sequence.masks(index), shift, 2) for index in range(1, len(sequence.frames))]
 
     def set_image(self, photo):
         self.masks = self.answers.pop(0)
@@ -45,12 +45,12 @@ def evaluated(davis, tmp_path_factory):
     return run(*words, "--save-masks", "--save-figures"), words
 
 
-def test_a_perfect_predictor_scores_one_and_one_that_is_aside_less(davis):
+def test_a_perfect_predictor_scores_one_and_shifted_masks_less(davis):
     sequence = read_davis(davis)[0]
     perfect = video.evaluate_sequence(Oracle(sequence), sequence, Propagation("box"))
     row = summarise(list(video.statistics_of({sequence.name: perfect}).values()))
     assert row == {"J&F": 1, "J mean": 1, "J recall": 1, "J decay": 0, "F mean": 1, "F recall": 1, "F decay": 0}
-    aside = video.evaluate_sequence(Oracle(sequence, moved=6), sequence, Propagation("box"))
+    aside = video.evaluate_sequence(Oracle(sequence, shift=6), sequence, Propagation("box"))
     assert 0 < summarise(list(video.statistics_of({sequence.name: aside}).values()))["J&F"] < 0.8
 
 
@@ -64,7 +64,7 @@ def test_the_first_and_the_last_frame_are_not_scored_but_the_last_is_kept(davis)
     np.testing.assert_array_equal(decode_rle(found[1]["masks"][-1]), sequence.masks(3)[1])
 
 
-def test_two_cut_outs_are_followed_and_the_results_hold_all_that_made_them(evaluated, davis):
+def test_two_cut_outs_are_followed_and_the_results_are_complete(evaluated, davis):
     result, words = evaluated
     assert result.exit_code == 0, result.output
     assert "A SUBSET, not comparable with figures of the whole set: the first 1 sequences" in result.output
@@ -120,7 +120,7 @@ def test_the_same_command_again_computes_nothing_and_another_prompt_is_refused(e
         (["--checkpoint", "none_such"], "none_such"),
     ],
 )
-def test_what_cannot_work_is_said_in_a_sentence(davis, words, sentence):
+def test_invalid_options_are_refused_in_one_sentence(davis, words, sentence):
     result = run("--data", davis, "--checkpoint", "small", *words)
     assert result.exit_code == 1
     assert sentence in result.output

@@ -36,7 +36,7 @@ def test_of_masks_with_nearly_the_same_box_the_better_rated_stays():
 
 
 class TwoDiscs:
-    """Answers every point with the same disc, and one that is empty; logits are steep at the disc's edge."""
+    """A predictor whose masks of every point are the same disc, with logits steep at its edge, and an empty one."""
 
     def set_image(self, photo):
         self.photo_hw = photo.shape[:2]

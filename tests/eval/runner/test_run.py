@@ -143,7 +143,7 @@ records = run_job(Squares(tuple(range(7)), folder / f"log{os.environ['RANK']}"),
 
 
 def test_ranks_share_the_photos_and_the_first_has_all_records(tmp_path):
-    """As torchrun starts them: two processes that know their rank."""
+    """Two processes with the environment that torchrun gives them."""
     words = [sys.executable, "-c", RANK, str(Path(__file__).parent), str(tmp_path)]
     ranks = [subprocess.Popen(words, env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2"}) for rank in (0, 1)]
     assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]

@@ -54,7 +54,7 @@ def test_a_sheet_shows_annotated_and_predicted_masks_side_by_side(scored, prompt
         (["--data", "elsewhere"], "no COCO-format folder"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(scored, words, sentence, tmp_path):
+def test_invalid_options_are_refused(scored, words, sentence, tmp_path):
     result = run("--scores", scored, "--out", tmp_path / "sheet.png", *words)
     assert result.exit_code == 1
     assert sentence in result.stderr
