@@ -3,21 +3,22 @@
     python eval/clicks.py --data DIR --checkpoint default --min-area 1024 --out runs/clicks
     python eval/clicks.py --images coco/ --annotations lvis_v1_val.json --protocol efficientvit --clicks 1,3,5
 
-* How is asked, and which mask counts: the protocol's (eval/click_protocols.py); an option changes a single choice.
+* Prompts, and which mask counts: as the protocol says (eval/prompting/click_protocols.py); an option changes any of its
+  choices.
 * IoU is measured at photo size and averaged over instances, in all and by COCO's sizes; boundary IoU beside it.
 * NoC@85 and NoC@90: clicks until that IoU, as many as are made where it is never reached (RITM, arXiv 2102.06583).
-* ``--teacher``: the teacher answers the same box and the same first click; IoU between both models' masks.
+* ``--teacher``: the teacher gets the same box and the same first click; IoU between both models' masks.
 * Baselines: the box filled, the ellipse in it, OpenCV's GrabCut started from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,26 +32,52 @@ from repvit_sam.eval.prompting.click_protocols import (
     read_clicks,
     read_masks,
 )
-from repvit_sam.eval.prompting.click_scores import Score, merged, score_baselines, score_photo, summarise
-from repvit_sam.eval.runner.click_pictures import tile
+from repvit_sam.eval.prompting.click_scores import Score, mean_scores, merged, score_baselines, score_photo
+from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
+from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
-from repvit_sam.eval.runner.pictures import Case, save_figures
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SavePictures, Workers
+from repvit_sam.eval.runner.pictures import Example, draw_prompted
 from repvit_sam.eval.runner.records import Record
-from repvit_sam.eval.runner.results import Results, keep, show
-from repvit_sam.eval.runner.run import run
+from repvit_sam.eval.runner.results import Summary
 from repvit_sam.files import sha256_of
 from repvit_sam.photo import Photo
 from repvit_sam.predictor import SamPredictor
 
-_PROGRAM = "eval/clicks.py"
+
+@dataclass(frozen=True)
+class ClicksConfig(EvaluationConfig):
+    """Attributes:
+    teacher: a checkpoint whose masks are compared.
+    baselines: score the masks that are made from the box alone, too.
+    """
+
+    program = "eval/clicks.py"
+
+    images: Path
+    annotations: Path
+    protocol: ClickProtocol
+    teacher: EvaluatedModel | None
+    baselines: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "program": self.program,
+            "images": str(self.images.resolve()),
+            "annotations": sha256_of(self.annotations),
+            "protocol": self.protocol.settings(),
+            "baselines": self.baselines,
+            **self.run.model.settings,
+            "teacher": self.teacher.sha256 if self.teacher else None,
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class ClicksJob:
-    """Scores of every instance of every photo."""
+    """Scores of every instance of a photo."""
 
-    subject: EvaluatedModel
+    model: EvaluatedModel
     teacher: EvaluatedModel | None
     protocol: ClickProtocol
     folder: CocoFolder
@@ -62,7 +89,7 @@ class ClicksJob:
 
     def start(self) -> Callable[[str], Record]:
         teacher = self.teacher.predictor() if self.teacher else None
-        return partial(self._evaluate, self.subject.predictor(), teacher)
+        return partial(self._evaluate, self.model.predictor(), teacher)
 
     def _evaluate(self, predictor: SamPredictor, teacher: SamPredictor | None, key: str) -> Record:
         labelled = self.folder.by_key(key)
@@ -75,6 +102,49 @@ class ClicksJob:
             if from_boxes:
                 scores = [merged(*pair) for pair in zip(scores, from_boxes.result(), strict=True)]
         return {"scores": scores}
+
+
+def summarise(config: ClicksConfig, folder: CocoFolder, records: Mapping[str, Record]) -> Summary:
+    scores = [{"photo": key, **score} for key, record in records.items() for score in record["scores"]]
+    if not scores:
+        raise ValueError(f"no instance of {config.annotations} covers a pixel")
+    protocol, teacher = config.protocol, config.teacher
+    count = f"{len(scores)} instance{'' if len(scores) == 1 else 's'}"
+    rows = mean_scores(scores, protocol, teacher.name if teacher else None)
+    return Summary(
+        protocol={
+            **asdict(protocol),
+            "name": f"{protocol.name}, {count} of {protocol.min_area:g} px or more",
+            "baselines": config.baselines,
+            "teacher": teacher.checkpoint if teacher else None,
+        },
+        data={
+            "images": str(config.images),
+            "annotations": str(config.annotations),
+            "photos": len(folder),
+            "instances": len(scores),
+        },
+        metrics={prompt: row["all"] for prompt, row in rows.items()},
+        rows=rows,
+        scores=scores,
+        examples=lambda: examples_of(scores, folder, config),
+    )
+
+
+def examples_of(scores: Sequence[Score], folder: CocoFolder, config: ClicksConfig) -> list[Example]:
+    """Every instance with the mask of its box."""
+    predictor = cache(config.run.model.predictor)
+    prompt = prompt_name(0, box=True)
+
+    @cache  # where there are few instances, the best are among the worst
+    def draw(index: int) -> Photo:
+        score = scores[index]
+        labelled = folder.by_key(score["photo"])
+        instance = next(each for each in labelled.instances if each.annotation_id == score["annotation_id"])
+        caption = f"IoU {score['iou'][prompt]:.2f}"
+        return draw_prompted(predictor(), labelled.photo, instance, config.protocol, prompt, caption)
+
+    return [Example(score["iou"][prompt], partial(draw, index)) for index, score in enumerate(scores)]
 
 
 def main(
@@ -92,23 +162,22 @@ def main(
     first_click: Annotated[str | None, typer.Option(help="deepest or centroid")] = None,
     next_click: Annotated[str | None, typer.Option(help="deepest, or ritm: never the same pixel again")] = None,
     point_at: Annotated[str | None, typer.Option(help="centre or corner of the pixel")] = None,
-    feedback: Annotated[bool | None, typer.Option(help="the mask before goes in again with a further click")] = None,
+    feedback: Annotated[bool | None, typer.Option(help="a further click gets the mask before as input")] = None,
     crowds: Annotated[bool | None, typer.Option(help="crowd regions are instances too")] = None,
     min_area: Annotated[float | None, typer.Option(help="leave out instances smaller than this, in pixels")] = None,
     baselines: Annotated[bool, typer.Option(help="score the three trivial masks too")] = True,
-    teacher: Annotated[str | None, typer.Option(help="a checkpoint whose masks are compared with")] = None,
+    teacher: Annotated[str | None, typer.Option(help="a checkpoint whose masks are compared")] = None,
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
     limit: Limit = None,
-    figures: SaveFigures = False,
+    figures: SavePictures = False,
 ) -> None:
     """Mean IoU with boxes, points and simulated clicks from ground truth."""
     with report_errors():
-        if figures and out is None:
-            raise ValueError("--save-figures draws into OUT/figures: give --out")
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
         chosen = find_protocol(
             protocol,
             clicks=read_clicks(clicks),
@@ -122,78 +191,15 @@ def main(
             crowds=crowds,
             min_area=min_area,
         )
-        subject = EvaluatedModel(checkpoint, engine, device)
-        taught_by = EvaluatedModel(teacher, device=device) if teacher else None
+        compared = EvaluatedModel(teacher, device=device) if teacher else None
         with spinner("reading annotations"):
             from_boxes = chosen.box == "annotation"
             folder = CocoFolder(data, images, annotations, chosen.min_area, limit, chosen.crowds, from_boxes)
         if not folder.instances:
             raise ValueError(f"{folder.annotations} has no instance of {chosen.min_area:g} pixels or more")
-        settings = {
-            "program": _PROGRAM,
-            "images": str(folder.images.resolve()),
-            "annotations": sha256_of(folder.annotations),
-            "protocol": chosen.settings(),
-            "baselines": baselines,
-            "checkpoint": subject.sha256,
-            "engine": engine,
-            "teacher": taught_by.sha256 if taught_by else None,
-        }
-        records = run(ClicksJob(subject, taught_by, chosen, folder, baselines), out, settings, workers)
-        if not records:  # under torchrun the first rank tells
-            return
-        scores = [
-            {"photo": key, **score}
-            for key, record in zip(folder.keys, records, strict=True)
-            for score in record["scores"]
-        ]
-        if not scores:
-            raise ValueError(f"no instance of {folder.annotations} covers a pixel")
-        counted = f"{len(scores)} instance{'' if len(scores) == 1 else 's'}"
-        rows = summarise(scores, chosen, taught_by.name if taught_by else None)
-        results = Results(
-            program=_PROGRAM,
-            subject=subject,
-            protocol={
-                **asdict(chosen),
-                "name": f"{chosen.name}, {counted} of {chosen.min_area:g} px or more",
-                "baselines": baselines,
-                "teacher": teacher,
-            },
-            data={
-                "images": str(folder.images),
-                "annotations": str(folder.annotations),
-                "photos": len(folder),
-                "instances": len(scores),
-            },
-            figures={prompt: row["all"] for prompt, row in rows.items()},
-            seconds=sum(record["seconds"] for record in records),
-            limit=limit,
-            workers=workers,
-            rows=rows,
-            scores=scores,
-        )
-        show(results)
-        if out:
-            keep(results, out)
-        if out and figures:
-            save_figures(out / "figures", _cases(scores, folder, subject, chosen))
-
-
-def _cases(scores: Sequence[Score], folder: CocoFolder, subject: EvaluatedModel, protocol: ClickProtocol) -> list[Case]:
-    """Every instance by what comes of its box."""
-    opened = cache(subject.predictor)
-    prompt = prompt_name(0, box=True)
-
-    @cache  # where there are few cases, the best are among the worst
-    def draw(index: int) -> Photo:
-        score = scores[index]
-        labelled = folder.by_key(score["photo"])
-        instance = next(each for each in labelled.instances if each.annotation_id == score["annotation_id"])
-        caption = f"IoU {score['iou'][prompt]:.2f}"
-        return tile(opened(), labelled.photo, instance, protocol, prompt, caption)
-
-    return [Case(score["iou"][prompt], partial(draw, index)) for index, score in enumerate(scores)]
+        config = ClicksConfig(run, folder.images, folder.annotations, chosen, compared, baselines)
+        job = ClicksJob(run.model, compared, chosen, folder, baselines)
+        evaluate(job, config, partial(summarise, config, folder))
 
 
 if __name__ == "__main__":

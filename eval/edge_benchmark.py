@@ -5,7 +5,7 @@
 
 Edges are greyscale PNG files of 8 or 16 bits, or ``.npy`` files with values from 0 to 1, named and sized as the photos.
 At each of 99 thresholds (0.01 ... 0.99) the map is cut (``>=``), thinned, and matched with what each person drew; see
-``boundary_matching`` and ``edge_scores``. ``--nms`` suppresses non-maxima first, for maps that have had none of it.
+eval/metrics/boundary_matching.py and eval/metrics/edges.py. ``--nms`` suppresses non-maxima first, for soft maps.
 
 ``human`` is the consistency of people: each in turn is compared with the others of the same photo, and the counts of
 all are summed (``boundaryBenchHuman`` of the Berkeley benchmark). It is a point, not a curve.
@@ -28,63 +28,27 @@ from repvit_sam.console import report_errors, spinner
 from repvit_sam.eval.baselines.edge_detectors import DETECTORS
 from repvit_sam.eval.datasets.bsds import AnnotatedPhoto, annotated_photos, read_boundaries
 from repvit_sam.eval.datasets.edge_maps import edge_map_hw, find_edge_maps, read_edge_map
-from repvit_sam.eval.metrics.boundary_matching import MAX_DISTANCE, OUTLIER_COST, BoundaryMatcher
-from repvit_sam.eval.metrics.edge_thinning import suppress_non_maxima, thin
-from repvit_sam.eval.metrics.edges import THRESHOLDS, EdgeCounts, EdgeScores, add, score
+from repvit_sam.eval.metrics.boundary_matching import MAX_DISTANCE, OUTLIER_COST
+from repvit_sam.eval.metrics.edge_counts import count_edges, count_human, counts_from_record
+from repvit_sam.eval.metrics.edge_thinning import suppress_non_maxima
+from repvit_sam.eval.metrics.edges import THRESHOLDS, EdgeCounts, EdgeScores, score
 from repvit_sam.eval.runner.options import Limit, Workers
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import hardware, markdown, versions
-from repvit_sam.eval.runner.run import run
+from repvit_sam.eval.runner.run import run_job
 from repvit_sam.files import atomic_write
-from repvit_sam.masks import Mask
 from repvit_sam.photo import read_photo
 
 HUMAN = "human"
 
 
-def count_edges(
-    edges: NDArray[np.floating],
-    truths: Sequence[Mask],
-    thresholds: Sequence[float] = THRESHOLDS,
-    max_distance: float = MAX_DISTANCE,
-) -> EdgeCounts:
-    """One photo's soft edges (H, W), 0 to 1, against what N people drew, (H, W) bool each, at rising thresholds."""
-    matcher = BoundaryMatcher(truths, max_distance)
-    true_pixels = int(matcher.truths.sum())
-    rows: list[tuple[int, ...]] = []
-    pixels = -1
-    for threshold in thresholds:
-        cut = edges >= threshold
-        # each cut lies inside the one before: as many pixels are the same pixels
-        pixels, before = int(np.count_nonzero(cut)), pixels
-        if pixels != before:
-            lines = thin(cut)
-            matching = matcher.match(lines)
-            counts = matching.truth.sum(), true_pixels, matching.predicted.any(axis=0).sum(), lines.sum()
-        rows.append(tuple(map(int, counts)))
-    return EdgeCounts(*zip(*rows, strict=True))
-
-
-def count_human(truths: Sequence[Mask], max_distance: float = MAX_DISTANCE) -> EdgeCounts:
-    """Each of N >= 2 people against the others, added up: counts at one threshold."""
-    if len(truths) < 2:
-        raise ValueError(
-            f"people are compared with each other: expected the boundaries of 2 or more, got {len(truths)}"
-        )
-    others = [[*truths[:k], *truths[k + 1 :]] for k in range(len(truths))]
-    return add([
-        count_edges(one.astype(np.float32), rest, (1.0,), max_distance)
-        for one, rest in zip(truths, others, strict=True)
-    ])  # fmt: skip
-
-
 @dataclass(frozen=True)
 class EdgeJob:
-    """The counts of every photo: of a detector by name, or of maps in files.
+    """The counts of every photo: of a detector by name, or of edge maps in files.
 
     Attributes:
         photos: with ``photo`` for a detector other than ``human``.
-        detector: "human", or a name of ``edge_detectors.DETECTORS``.
+        detector: "human", or a name of DETECTORS.
         maps: name of the photo -> its edge map; instead of a detector.
         nms: suppress non-maxima of the maps first.
     """
@@ -122,20 +86,18 @@ class EdgeJob:
         return suppress_non_maxima(edges) if self.nms else edges
 
 
-def benchmark(job: EdgeJob, workers: int = 1) -> tuple[EdgeScores, list[Record]]:
-    """The figures, and each photo's counts (and ``seconds``) in the order of ``job.photos``; with a bar."""
-    records = run(job, None, {}, workers)
-    return score([counts_of(record) for record in records], job.thresholds), records
-
-
-def counts_of(record: Record) -> EdgeCounts:
-    """Back from JSON."""
-    names = ("matched_truth", "truth", "matched_predicted", "predicted")
-    return EdgeCounts(*(tuple(record[name]) for name in names))
+def benchmark(job: EdgeJob, workers: int = 1) -> tuple[EdgeScores, dict[str, Record]]:
+    """The scores, and each photo's counts (and ``seconds``) by name in the order of ``job.photos``."""
+    records = run_job(job, None, {}, workers)
+    return score([counts_from_record(record) for record in records.values()], job.thresholds), records
 
 
 def check_sizes(photos: Sequence[AnnotatedPhoto], maps: Mapping[str, Path]) -> None:
-    """Raises ValueError for the first map that is not of the size of its truth."""
+    """Check that every map has the size of its true boundaries.
+
+    Raises:
+        ValueError: the first that has not.
+    """
     for photo in photos:
         expected, given = read_boundaries(photo.truth)[0].shape, edge_map_hw(maps[photo.name])
         if given != expected:
@@ -152,7 +114,7 @@ def main(
     max_distance: Annotated[float, typer.Option(help="how far apart pixels may match, of the diagonal")] = MAX_DISTANCE,
     workers: Workers = 1,
     limit: Limit = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="write figures, curve and settings here")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write scores, curve and settings here")] = None,
 ) -> None:
     """Score edge maps, or a detector, with the BSDS500 boundary benchmark."""
     with report_errors():
@@ -166,23 +128,26 @@ def main(
         typer.echo(f"\nbest threshold {scores.ods_threshold:.2f}: ", nl=False)
         typer.echo(f"recall {scores.ods_recall:.3f}, precision {scores.ods_precision:.3f}")
         if json_file:
-            report: dict[str, Any] = {
-                "edges": name,
-                "nms": nms,
-                "data": str(data or truth),
-                "photos": len(records),
-                "subset": f"the first {limit} photos" if limit else None,
-                "protocol": {"max_distance": max_distance, "outlier_cost": OUTLIER_COST, "thin": True},
-                **asdict(scores),
-                "seconds": round(sum(record["seconds"] for record in records), 1),
-                "workers": workers,
-                "hardware": hardware(torch.device("cpu")),
-                "versions": versions(),
-                "counts": dict(zip(job.keys, records, strict=True)),
-            }
+            about = {"edges": name, "nms": nms, "data": str(data or truth), "photos": len(records)}
+            about["subset"] = f"the first {limit} photos" if limit else None
             with atomic_write(json_file) as beside:
-                beside.write_text(json.dumps(report) + "\n", encoding="utf-8")
+                beside.write_text(json.dumps(_report(about, job, scores, records, workers)) + "\n", encoding="utf-8")
             typer.echo(f"written: {json_file}", err=True)
+
+
+def _report(
+    about: Mapping[str, Any], job: EdgeJob, scores: EdgeScores, records: Mapping[str, Record], workers: int
+) -> dict[str, Any]:
+    return {
+        **about,
+        "protocol": {"max_distance": job.max_distance, "outlier_cost": OUTLIER_COST, "thin": True},
+        **asdict(scores),
+        "seconds": round(sum(record["seconds"] for record in records.values()), 1),
+        "workers": workers,
+        "hardware": hardware(torch.device("cpu")),
+        "versions": versions(),
+        "counts": records,
+    }
 
 
 def _job(

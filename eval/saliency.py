@@ -3,19 +3,19 @@
     python eval/saliency.py --images DUTS-TE/DUTS-TE-Image --masks DUTS-TE/DUTS-TE-Mask --protocol sam-not-perfect \\
         --checkpoint default --out runs/duts
 
-SAM does not know what is salient, so a rule has to say which mask is its answer; each of these looks at the truth:
+SAM does not know what is salient, so a rule has to choose the mask; each of these looks at the truth:
 
-* ``everything-oracle``: everything mode; of all masks the one of best IoU with the truth, as Ji et al. choose for SAM
+* ``everything-oracle``: of all masks of everything mode the one of best IoU with the truth, as Ji et al. choose for SAM
   without prompts (SAM Struggles in Concealed Scenes, arXiv 2304.06022). AN UPPER BOUND: without the truth nobody has
-  that choice. Where no mask touches the truth the answer is empty.
-* ``sam-not-perfect``: the same, but where no mask touches the truth the photo's MAE is 1, as in the code of Ji et al.,
+  that choice. Where no mask overlaps the truth, nothing is salient.
+* ``sam-not-perfect``: the same, but where no mask overlaps the truth the photo's MAE is 1, as in the code of Ji et al.,
   Segment Anything Is Not Always Perfect (arXiv 2304.05750, github.com/LiuTingWed/SAM-Not-Perfect), which measures SAM's
   MAE on DUTS: best Dice, which is best IoU. An upper bound as well.
 * ``box``: the tight box of all that is salient, one mask.
 * ``point``: the centre of the pixel deepest inside it, three masks, the one of best predicted IoU.
 
 ``box`` and ``point`` are measured on probabilities, the sigmoid of the logits at photo size; everything mode gives
-binary masks. Truth is what is brighter than 128 of 255, as in the field's toolboxes.
+binary masks. Salient is what is brighter than 128 of 255, as in the field's toolboxes.
 """
 
 from __future__ import annotations
@@ -28,53 +28,72 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from PIL import Image
-from pycocotools import mask as coco_mask
 
 from repvit_sam.console import report_errors, spinner
+from repvit_sam.eval.datasets.saliency import SaliencyPair, find_pairs, read_mask
 from repvit_sam.eval.metrics.iou import iou
-from repvit_sam.eval.metrics.saliency import Map, f_measures, max_f_measure, mean_absolute_error, s_measure
+from repvit_sam.eval.metrics.saliency import f_measures, max_f_measure, mean_absolute_error, s_measure
 from repvit_sam.eval.prompting.everything import Everything, PointsPerSide, PredIouThresh, StabilityScoreThresh
-from repvit_sam.eval.prompting.ground_truth import box_of, centre_of
+from repvit_sam.eval.prompting.saliency import (
+    EVERYTHING_PROTOCOLS,
+    SALIENCY_PROTOCOLS,
+    SaliencyMethod,
+    saliency_method,
+)
+from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
+from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SaveFigures, Workers
-from repvit_sam.eval.runner.pictures import Case, save_figures, truth_and_answer
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SavePictures, Workers
+from repvit_sam.eval.runner.pictures import Example, draw_masks
 from repvit_sam.eval.runner.records import Record
-from repvit_sam.eval.runner.results import Results, keep, show
-from repvit_sam.eval.runner.run import run
-from repvit_sam.mask_generator import SamAutomaticMaskGenerator
-from repvit_sam.masks import Mask, best_mask
-from repvit_sam.photo import Photo, find_photos, photo_size, read_photo
-from repvit_sam.predictor import SamPredictor
+from repvit_sam.eval.runner.results import Summary
+from repvit_sam.masks import Mask
+from repvit_sam.photo import Photo, read_photo
 from repvit_sam.rle import decode_rle, encode_rle
-
-PROTOCOLS = ("everything-oracle", "sam-not-perfect", "box", "point")
-EVERYTHING_PROTOCOLS = PROTOCOLS[:2]
-
-_PROGRAM = "eval/saliency.py"
-_BRIGHT = 128  # truth is brighter (CODToolbox, pysodmetrics)
-
-Answer = Callable[[Photo, Mask], tuple[Map, int]]  # photo, truth -> how salient each pixel is, of how many masks chosen
 
 
 @dataclass(frozen=True)
-class Pair:
-    photo: Path
-    mask: Path
+class SaliencyConfig(EvaluationConfig):
+    """Attributes:
+    protocol, everything: as ``find_protocol`` checked them.
+    """
+
+    program = "eval/saliency.py"
+
+    images: Path
+    masks: Path
+    protocol: str
+    everything: Everything
+
+    @property
+    def grid(self) -> dict[str, Any]:
+        """Everything mode's settings, if the protocol uses it."""
+        return asdict(self.everything) if self.protocol in EVERYTHING_PROTOCOLS else {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "program": self.program,
+            "images": str(self.images.resolve()),
+            "masks": str(self.masks.resolve()),
+            "protocol": self.protocol,
+            "everything": self.grid,
+            **self.run.model.settings,
+        }
 
 
 @dataclass(frozen=True)
 class SaliencyJob:
-    """One answer for each photo.
+    """The saliency map of a photo and its scores.
 
     Attributes:
         pairs: by stem.
-        everything: for the protocols that need it.
+        everything: for the protocols that use it.
     """
 
-    subject: EvaluatedModel
+    model: EvaluatedModel
     protocol: str
-    pairs: Mapping[str, Pair]
+    pairs: Mapping[str, SaliencyPair]
     everything: Everything
 
     @property
@@ -82,53 +101,34 @@ class SaliencyJob:
         return list(self.pairs)
 
     def start(self) -> Callable[[str], Record]:
-        return partial(self._evaluate, answer_of(self.subject.predictor(), self.protocol, self.everything))
+        return partial(self._evaluate, saliency_method(self.model.predictor(), self.protocol, self.everything))
 
-    def _evaluate(self, answer: Answer, key: str) -> Record:
-        pair = self.pairs[key]
-        return evaluate_photo(answer, read_photo(pair.photo), read_mask(pair.mask))
-
-
-def answer_of(predictor: SamPredictor, protocol: str, everything: Everything) -> Answer:
-    """The rule by which a model answers."""
-    if protocol in EVERYTHING_PROTOCOLS:
-        return partial(best_of_everything, everything.generator(predictor), protocol == "sam-not-perfect")
-    return partial(prompted, predictor, protocol == "box")
+    def _evaluate(self, method: SaliencyMethod, stem: str) -> Record:
+        pair = self.pairs[stem]
+        return evaluate_photo(method, read_photo(pair.photo), read_mask(pair.mask))
 
 
-def prompted(predictor: SamPredictor, with_box: bool, photo: Photo, truth: Mask) -> tuple[Map, int]:
-    """Probabilities, (H, W) float: from the truth's box (one mask), or its deepest point (the best rated of three)."""
-    predictor.set_image(photo)
-    if with_box:
-        logits, ratings, _ = predictor.predict(box=box_of(truth), multimask_output=False, return_logits=True)
-    else:
-        logits, ratings, _ = predictor.predict([centre_of(truth)], [1], multimask_output=True, return_logits=True)
-    return probabilities(logits[best_mask(ratings)]), len(logits)
+def find_protocol(name: str, engine: str, **choices: float | None) -> Everything:
+    """Everything mode's settings for the protocol: its defaults, with the choices that are not None instead.
 
-
-def best_of_everything(
-    generator: SamAutomaticMaskGenerator, misses_are_wrong: bool, photo: Photo, truth: Mask
-) -> tuple[Map, int]:
-    """The mask that fits the truth best, as (H, W) zeros and ones.
-
-    Args:
-        misses_are_wrong: where no mask touches the truth, every pixel is wrong; else nothing is salient.
+    Raises:
+        ValueError: unknown name, choices for a protocol that does not use everything mode, or an engine without it.
     """
-    masks = [record["segmentation"] for record in generator.generate(photo)]
-    ious = coco_mask.iou(masks, [encode_rle(truth)], [0]) if masks else np.zeros((0, 1))
-    if ious.max(initial=0) > 0:
-        return decode_rle(masks[int(ious.argmax())]).astype(np.float32), len(masks)
-    return (~truth if misses_are_wrong else np.zeros_like(truth)).astype(np.float32), len(masks)
+    if name not in SALIENCY_PROTOCOLS:
+        raise ValueError(f"--protocol must be one of {', '.join(SALIENCY_PROTOCOLS)}, got {name!r}")
+    if name in EVERYTHING_PROTOCOLS:
+        if engine != "torch":
+            raise ValueError(f"--protocol {name} uses everything mode, which needs --engine torch, got {engine!r}")
+    elif any(choice is not None for choice in choices.values()):
+        raise ValueError(
+            f"--points-per-side and thresholds belong to everything mode, which --protocol {name} does not use"
+        )
+    return Everything().changed(**choices)
 
 
-def probabilities(logits: Map) -> Map:
-    """Their sigmoid, in the form that does not overflow."""
-    return 0.5 * (1 + np.tanh(logits / 2))
-
-
-def evaluate_photo(answer: Answer, photo: Photo, truth: Mask) -> Record:
-    """What one answer is worth: mae, s, iou (of the half that is more salient), f (255 thresholds); and the answer."""
-    saliency, masks = answer(photo, truth)
+def evaluate_photo(method: SaliencyMethod, photo: Photo, truth: Mask) -> Record:
+    """Scores of one photo: mae, s, iou (of what is above 0.5), f (at 255 thresholds); and that mask as ``answer``."""
+    saliency, masks = method(photo, truth)
     binary: Mask = saliency > 0.5
     return {
         "mae": mean_absolute_error(saliency, truth),
@@ -140,8 +140,24 @@ def evaluate_photo(answer: Answer, photo: Photo, truth: Mask) -> Record:
     }
 
 
-def summarise(records: Sequence[Record]) -> dict[str, float]:
-    """Means over photos; max F-measure at the threshold that is best for all of them together."""
+def summarise(config: SaliencyConfig, pairs: Mapping[str, SaliencyPair], records: Mapping[str, Record]) -> Summary:
+    every, name, grid = list(records.values()), config.protocol, config.grid
+    return Summary(
+        protocol={"name": f"{name}, an upper bound" if grid else name, **grid},
+        data={
+            "images": str(config.images),
+            "masks": str(config.masks),
+            "photos": len(every),
+            "photos_without_any_mask": len([record for record in every if record["masks"] == 0]),
+            "photos_where_nothing_is_found": len([record for record in every if record["iou"] == 0]),
+        },
+        metrics=mean_scores(every),
+        examples=lambda: [_example(pairs[stem], record) for stem, record in records.items()],
+    )
+
+
+def mean_scores(records: Sequence[Record]) -> dict[str, float]:
+    """Means over photos; max F-measure at the one threshold that is best for all of them together."""
     return {
         "MAE": float(np.mean([record["mae"] for record in records])),
         "max F": max_f_measure([record["f"] for record in records]),
@@ -150,71 +166,18 @@ def summarise(records: Sequence[Record]) -> dict[str, float]:
     }
 
 
-def read_mask(path: Path) -> Mask:
-    """A greyscale picture -> (H, W) bool."""
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("L")) > _BRIGHT
+def _example(pair: SaliencyPair, record: Record) -> Example:
+    def draw() -> Photo:
+        caption = f"{pair.photo.stem}: MAE {record['mae']:.3f}"
+        return draw_masks(read_photo(pair.photo), read_mask(pair.mask), decode_rle(record["answer"]), caption)
 
-
-def find_pairs(images: Path, masks: Path, limit: int | None = None) -> dict[str, Pair]:
-    """Photos and masks of the same stem, by stem in the order of names; the first ``limit``.
-
-    Raises:
-        ValueError: a folder or a mask is missing, two files have one stem, a mask is empty or of another size than its
-            photo.
-    """
-    photo_of, mask_of = _by_stem(images, "--images"), _by_stem(masks, "--masks")
-    missing = [stem for stem in photo_of if stem not in mask_of]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(photo_of)} photos have no mask of the same stem in {masks}, the first {missing[0]}"
-        )
-    pairs = {stem: Pair(path, mask_of[stem]) for stem, path in list(photo_of.items())[:limit]}
-    for pair in pairs.values():
-        _check(pair)
-    return pairs
-
-
-def _by_stem(folder: Path, option: str) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise ValueError(f"{folder}/ is missing; {option} takes a folder")
-    found: dict[str, Path] = {}
-    for path in find_photos([str(folder)]):
-        if path.stem in found:
-            raise ValueError(
-                f"{found[path.stem]} and {path.name} have one stem; {option} takes a folder without the other"
-            )
-        found[path.stem] = path
-    return found
-
-
-def _check(pair: Pair) -> None:
-    height, width = photo_size(pair.photo)
-    truth = read_mask(pair.mask)
-    if truth.shape != (height, width):
-        raise ValueError(f"{pair.mask} is {truth.shape[1]}x{truth.shape[0]}, its photo is {width}x{height}")
-    if not truth.any():
-        raise ValueError(f"{pair.mask} has no pixel brighter than {_BRIGHT}: expected 0 and 255, and some object")
-
-
-def everything_for(protocol: str, engine: str, **choices: float | None) -> Everything:
-    """Everything mode's settings, its defaults where nothing else is chosen.
-
-    Raises:
-        ValueError: choices for a protocol that does not use it, or an engine that does not have it.
-    """
-    if protocol in EVERYTHING_PROTOCOLS:
-        if engine != "torch":
-            raise ValueError(f"--protocol {protocol} needs everything mode, which runs on --engine torch alone")
-    elif any(choice is not None for choice in choices.values()):
-        raise ValueError(f"--points-per-side and thresholds belong to everything mode; --protocol {protocol} has none")
-    return Everything().changed(**choices)
+    return Example(-record["mae"], draw)
 
 
 def main(
     images: Annotated[Path, typer.Option(help="folder of the photos")],
     masks: Annotated[Path, typer.Option(help="folder of the greyscale masks, of the same stems")],
-    protocol: Annotated[str, typer.Option(help=", ".join(PROTOCOLS))],
+    protocol: Annotated[str, typer.Option(help=", ".join(SALIENCY_PROTOCOLS))],
     points_per_side: PointsPerSide = None,
     pred_iou_thresh: PredIouThresh = None,
     stability_score_thresh: StabilityScoreThresh = None,
@@ -224,70 +187,22 @@ def main(
     out: Out = None,
     workers: Workers = 1,
     limit: Limit = None,
-    figures: SaveFigures = False,
+    figures: SavePictures = False,
 ) -> None:
     """MAE, max F-measure and S-measure of salient objects."""
     with report_errors():
-        if protocol not in PROTOCOLS:
-            raise ValueError(f"--protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
-        if figures and out is None:
-            raise ValueError("--save-figures draws into OUT/figures: give --out")
-        everything = everything_for(
+        everything = find_protocol(
             protocol,
             engine,
             points_per_side=points_per_side,
             pred_iou_thresh=pred_iou_thresh,
             stability_score_thresh=stability_score_thresh,
         )
-        subject = EvaluatedModel(checkpoint, engine, device)
-        with spinner("looking at the masks"):
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
+        config = SaliencyConfig(run, images, masks, protocol, everything)
+        with spinner("checking the masks"):
             pairs = find_pairs(images, masks, limit)
-        grid = asdict(everything) if protocol in EVERYTHING_PROTOCOLS else {}
-        settings = {
-            "program": _PROGRAM,
-            "images": str(images.resolve()),
-            "masks": str(masks.resolve()),
-            "protocol": protocol,
-            "everything": grid,
-            "checkpoint": subject.sha256,
-            "engine": engine,
-        }
-        records = run(SaliencyJob(subject, protocol, pairs, everything), out, settings, workers)
-        if not records:  # under torchrun the first rank tells
-            return
-        results = Results(
-            program=_PROGRAM,
-            subject=subject,
-            protocol={"name": f"{protocol}, an upper bound" if grid else protocol, **grid},
-            data=_data(images, masks, records),
-            figures=summarise(records),
-            seconds=sum(record["seconds"] for record in records),
-            limit=limit,
-            workers=workers,
-        )
-        show(results)
-        if out:
-            keep(results, out)
-        if out and figures:
-            save_figures(out / "figures", [_case(*one) for one in zip(pairs.values(), records, strict=True)])
-
-
-def _data(images: Path, masks: Path, records: Sequence[Record]) -> dict[str, Any]:
-    return {
-        "images": str(images),
-        "masks": str(masks),
-        "photos": len(records),
-        "photos_without_any_mask": len([record for record in records if record["masks"] == 0]),
-        "photos_where_nothing_is_found": len([record for record in records if record["iou"] == 0]),
-    }
-
-
-def _case(pair: Pair, record: Record) -> Case:
-    def draw() -> Photo:
-        caption = f"{pair.photo.stem}: MAE {record['mae']:.3f}"
-        return truth_and_answer(read_photo(pair.photo), read_mask(pair.mask), decode_rle(record["answer"]), caption)
-
-    return Case(-record["mae"], draw)
+        evaluate(SaliencyJob(run.model, protocol, pairs, everything), config, partial(summarise, config, pairs))
 
 
 if __name__ == "__main__":

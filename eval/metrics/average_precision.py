@@ -18,9 +18,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from . import Metrics
 from .coco_entries import Entry, check_results, entries_of, images_of, truths_of
 
-Metrics = dict[str, float | None]  # by name; None where nothing is annotated
 IouType = Literal["segm", "bbox"]  # of masks, or of their tight boxes
 
 COCO_LIMITS = (1, 10, 100)

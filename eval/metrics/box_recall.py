@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .average_precision import Metrics, average_recall
+from . import Metrics
+from .average_precision import average_recall
 from .coco_entries import Entry, images_of, truths_of
 
 

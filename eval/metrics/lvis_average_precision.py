@@ -22,7 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from .average_precision import Curves, Metrics, evaluate, mean_of_defined
+from . import Metrics
+from .average_precision import Curves, evaluate, mean_of_defined
 from .coco_entries import Entry, check_results, images_of, truths_of
 
 LVIS_LIMIT = 300

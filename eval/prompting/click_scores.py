@@ -14,7 +14,7 @@ from repvit_sam.predictor import SamPredictor
 
 from ..baselines.box_masks import BASELINES
 from ..datasets.coco import Instance, LabelledPhoto
-from ..metrics.average_precision import Metrics
+from ..metrics import Metrics
 from ..metrics.iou import boundary_iou, clicks_needed, iou, mean_by_size
 from .click_protocols import ClickProtocol, prompt_name
 from .ground_truth import box_of
@@ -63,7 +63,7 @@ def merged(one: Score, other: Score) -> Score:
     return {**one, **{measure: {**one[measure], **other[measure]} for measure in ("iou", "boundary_iou")}}
 
 
-def summarise(scores: Sequence[Score], protocol: ClickProtocol, teacher: str | None = None) -> dict[str, Metrics]:
+def mean_scores(scores: Sequence[Score], protocol: ClickProtocol, teacher: str | None = None) -> dict[str, Metrics]:
     """The rows of the table: mean IoU for each prompt and baseline, number of clicks (NoC), agreement with the teacher.
 
     Columns: all instances, those of each size, and boundary IoU.

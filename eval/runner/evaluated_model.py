@@ -1,4 +1,4 @@
-"""Who is evaluated: a checkpoint on an engine, opened in the process that asks it."""
+"""The model that is evaluated: a checkpoint and a backend, loaded in the process that uses it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from repvit_sam.files import sha256_of
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A checkpoint (a name of the catalogue or a file), or with ``engine="onnx"`` the folder of an export.
+    """A checkpoint (a known name or a file), or with ``engine="onnx"`` the folder of an export.
 
     Raises:
-        ValueError: no such engine, or the checkpoint is not on this machine.
+        ValueError: unknown engine, or the checkpoint is not on this machine.
     """
 
     checkpoint: str = "default"
@@ -31,17 +31,23 @@ class EvaluatedModel:
             raise ValueError(f"--engine must be one of {', '.join(BACKENDS)}, got {self.engine!r}")
         missing = [path for path in self._files() if not path.is_file()]
         if missing:
-            raise ValueError(f"{missing[0]} is missing; --checkpoint takes {self._wanted()}")
+            expected = "the folder of an export" if self.engine == "onnx" else "a known name or a file"
+            raise ValueError(f"{missing[0]} is missing; --checkpoint takes {expected}")
 
     @property
     def name(self) -> str:
-        """For tables: the catalogue's name, or the file's."""
+        """For tables: the checkpoint's name, or that of its file."""
         return Path(self.checkpoint).stem if os.sep in self.checkpoint else self.checkpoint
 
     @property
     def sha256(self) -> str:
-        """Of the checkpoint's file; of both files of an export, one after the other."""
+        """Of the checkpoint's file; for an export those of both files, joined by +."""
         return "+".join(sha256_of(path) for path in self._files())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The model's part of a program's settings."""
+        return {"checkpoint": self.sha256, "engine": self.engine}
 
     def predictor(self) -> repvit_sam.SamPredictor:
         """Load it; under torchrun each process takes the GPU of its local rank."""
@@ -56,6 +62,3 @@ class EvaluatedModel:
         if self.engine == "onnx":
             return [Path(self.checkpoint) / name for name in ("encoder.onnx", "decoder.onnx")]
         return [find_checkpoint(self.checkpoint)]
-
-    def _wanted(self) -> str:
-        return "the folder of an export" if self.engine == "onnx" else "a name of the catalogue or a file"

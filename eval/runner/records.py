@@ -1,21 +1,22 @@
-"""What is known of each photo so far, on disk: one JSON line a photo, so that a run that is killed can go on."""
+"""The records of a run on disk: one JSON line for each photo, so that a run that was killed can be resumed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from repvit_sam.files import atomic_write
 
-Record = dict[str, Any]  # what a program found out about one photo; goes into JSON as it is
+Record = dict[str, Any]  # what a program measured on one photo; must be JSON
 
 
 class RecordFolder:
     """``DIR/settings.json`` and ``DIR/records-RANK.jsonl``, one file for each process that writes.
 
-    A line is flushed when its photo is done; a line that is none (the kill or a power cut came while it was written)
-    counts as not done.
+    A line is flushed when its photo is done. An incomplete or damaged line (from a kill or a power cut) is ignored, so
+    that its photo is evaluated again.
 
     Args:
         settings: everything that decides the records. A folder holds the records of one set of settings.
@@ -24,32 +25,33 @@ class RecordFolder:
         ValueError: the folder holds records of other settings.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], rank: int = 0) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], rank: int = 0) -> None:
         self.folder = folder
         self._path = folder / f"records-{rank}.jsonl"
-        _claim(folder / "settings.json", settings)
+        _check_or_write(folder / "settings.json", settings)
 
-    def known(self) -> dict[str, Record]:
-        """Key of the photo -> its record, from all processes; the first one counts."""
+    def read(self) -> dict[str, Record]:
+        """The records of all processes by key; of several with one key the first."""
         found: dict[str, Record] = {}
         for path in sorted(self.folder.glob("records-*.jsonl")):
             for line in path.read_bytes().splitlines(keepends=True):
-                entry = _entry(line)
+                entry = _parse(line)
                 if entry:
                     found.setdefault(entry["key"], entry["record"])
         return found
 
     def append(self, key: str, record: Record) -> None:
+        """Write one record at the end of this process's file."""
         with self._path.open("ab+") as stream:
             stream.seek(0, 2)
             if stream.tell():
                 stream.seek(-1, 2)
-                if stream.read(1) != b"\n":  # a torn line: cut it off, or ours would become part of it
+                if stream.read(1) != b"\n":  # an incomplete line: remove it, or the new line would continue it
                     stream.truncate(_end_of_last_line(self._path))
             stream.write(json.dumps({"key": key, "record": record}, separators=(",", ":")).encode() + b"\n")
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line.decode("ascii")) if line.endswith(b"\n") else None  # json.dumps writes ASCII
     except ValueError:
@@ -61,8 +63,8 @@ def _end_of_last_line(path: Path) -> int:
     return path.read_bytes().rfind(b"\n") + 1
 
 
-def _claim(path: Path, settings: dict[str, Any]) -> None:
-    wanted = json.loads(json.dumps(settings))  # tuples become lists, as they will be read
+def _check_or_write(path: Path, settings: Mapping[str, Any]) -> None:
+    wanted = json.loads(json.dumps(settings))  # tuples become lists, as they are read back
     if path.is_file():
         try:
             held = json.loads(path.read_text(encoding="utf-8"))

@@ -1,11 +1,11 @@
-"""Figures -> a table in Markdown, and JSON with all that made them."""
+"""The results of an evaluation: a table in Markdown, and JSON that tells how the numbers were made."""
 
 from __future__ import annotations
 
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,75 +18,88 @@ import repvit_sam
 from repvit_sam.device import pick_device
 from repvit_sam.files import atomic_write
 
-from .evaluated_model import EvaluatedModel
+from ..metrics import Metrics
+from .config import RunConfig
+from .pictures import Example
 
 _LIBRARIES = ("torch", "timm", "numpy", "pycocotools", "opencv-python-headless", "onnxruntime")
 
-Figures = Mapping[str, float | None]
+
+@dataclass(frozen=True)
+class Summary:
+    """What a program makes of its records.
+
+    Attributes:
+        protocol: every choice that decides the metrics, with a ``name`` for all of them.
+        data: what was evaluated: folders, files, the number of photos (or of the program's unit), of instances.
+        metrics: of the whole data.
+        rows: the rows of the table by name, if there is more than one.
+        scores: of every single case, for readers of the JSON.
+        examples: makes the cases for ``--save-figures``.
+        examples_per_sheet: how many of the best, median and worst are drawn.
+        write_files: writes further files into the folder of results.
+    """
+
+    protocol: Mapping[str, Any]
+    data: Mapping[str, Any]
+    metrics: Metrics
+    rows: Mapping[str, Metrics] = field(default_factory=dict)
+    scores: Sequence[Mapping[str, Any]] = ()
+    examples: Callable[[], Sequence[Example]] = tuple
+    examples_per_sheet: int = 6
+    write_files: Callable[[Path], None] = lambda out: None
 
 
 @dataclass(frozen=True)
 class Results:
-    """One row of a table, and how it came about.
+    """A summary, and how it was made.
 
     Attributes:
-        program: "eval/instances.py".
-        protocol: every choice that decides the figures, with the ``name`` of it all.
-        data: what was evaluated on: folders, files, number of ``photos``, of instances.
-        figures: name -> value, in the order of the table; None where there was nothing to measure.
-        seconds: summed over the photos, and over workers.
-        limit: not None: a subset.
-        rows: where there is more than one row, further figures by name of the row.
-        unit: what ``limit`` counts; how many there are is told in ``data`` under this name.
-        scores: of every single case, for whoever reads the JSON.
+        seconds: summed over photos and workers.
+        unit: what ``run.limit`` counts; ``summary.data`` holds the number under this name.
     """
 
     program: str
-    subject: EvaluatedModel
-    protocol: Mapping[str, Any]
-    data: Mapping[str, Any]
-    figures: Figures
+    run: RunConfig
+    summary: Summary
     seconds: float
-    limit: int | None = None
-    workers: int = 1
-    rows: Mapping[str, Figures] = field(default_factory=dict)
     unit: str = "photos"
-    scores: Sequence[Mapping[str, Any]] = ()
 
     @property
     def subset(self) -> str | None:
-        """ "the first 50 photos"; None for all of them, as with a limit above the number there is."""
-        if self.limit is None or self.limit > self.data[self.unit]:
+        """ "the first 50 photos"; None where the limit left nothing out."""
+        if self.run.limit is None or self.run.limit > self.summary.data[self.unit]:
             return None
-        return f"the first {self.limit} {self.unit}"
+        return f"the first {self.run.limit} {self.unit}"
 
     def as_json(self) -> dict[str, Any]:
-        device = pick_device(self.subject.device) if self.subject.engine == "torch" else torch.device("cpu")
+        model, summary = self.run.model, self.summary
+        device = pick_device(model.device) if model.engine == "torch" else torch.device("cpu")
         return {
             "program": self.program,
-            "protocol": dict(self.protocol),
-            "data": dict(self.data),
+            "protocol": dict(summary.protocol),
+            "data": dict(summary.data),
             "subset": self.subset,
-            "figures": dict(self.figures),
-            **({"rows": {name: dict(row) for name, row in self.rows.items()}} if self.rows else {}),
-            **asdict(self.subject),
-            "sha256": self.subject.sha256,
+            "figures": dict(summary.metrics),
+            **({"rows": {name: dict(row) for name, row in summary.rows.items()}} if summary.rows else {}),
+            **asdict(model),
+            "sha256": model.sha256,
             "seconds": round(self.seconds, 1),
-            "workers": self.workers,
+            "workers": self.run.workers,
             "threads": torch.get_num_threads(),
             "hardware": hardware(device),
             "versions": versions(),
-            **({"scores": list(self.scores)} if self.scores else {}),
+            **({"scores": list(summary.scores)} if summary.scores else {}),
         }
 
 
-def show(results: Results, digits: int = 3) -> None:
-    """The table on stdout, in Markdown: to read and to paste."""
+def print_table(results: Results, digits: int = 3) -> None:
+    """Print the table on stdout, in Markdown."""
     typer.echo(_table(results, digits))
 
 
-def keep(results: Results, out: Path, digits: int = 3) -> None:
-    """OUT/results.json and OUT/table.md."""
+def write_results(results: Results, out: Path, digits: int = 3) -> None:
+    """Write ``out/results.json`` and ``out/table.md``."""
     for name, text in (
         ("results.json", json.dumps(results.as_json(), indent=1)),
         ("table.md", _table(results, digits)),
@@ -96,8 +109,8 @@ def keep(results: Results, out: Path, digits: int = 3) -> None:
     typer.echo(f"written: {out / 'results.json'}, {out / 'table.md'}", err=True)
 
 
-def markdown(rows: Mapping[str, Figures], digits: int = 3) -> str:
-    """One line a row, columns aligned."""
+def markdown(rows: Mapping[str, Metrics], digits: int = 3) -> str:
+    """A Markdown table with aligned columns."""
     names = list(next(iter(rows.values())))
     cells = [["", *names]]
     cells += [[f"`{label}`", *(_number(row[name], digits) for name in names)] for label, row in rows.items()]
@@ -107,16 +120,8 @@ def markdown(rows: Mapping[str, Figures], digits: int = 3) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _table(results: Results, digits: int) -> str:
-    count = f"{results.data[results.unit]} {results.unit}"
-    title = f"{results.program}, {results.protocol['name']}, {results.subject.name}: {count}"
-    if results.subset:
-        title = f"A SUBSET, not comparable with figures of the whole set: {results.subset}\n{title}"
-    return f"{title}\n\n{markdown(results.rows or {results.subject.name: results.figures}, digits)}"
-
-
 def versions() -> dict[str, str]:
-    """Of this package and of the libraries that have a say in the figures, as installed."""
+    """Versions of this package, Python and the libraries that can change the numbers."""
     found = {"repvit_sam": repvit_sam.__version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -127,12 +132,21 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: torch.device) -> str:
-    """The GPU's or the processor's name."""
+    """The name of the GPU or the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")  # platform.processor() is empty on most Linux systems
     names = re.findall(r"^model name\s*: (.*)$", cpuinfo.read_text(), re.M) if cpuinfo.exists() else []
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _table(results: Results, digits: int) -> str:
+    summary, model = results.summary, results.run.model.name
+    count = f"{summary.data[results.unit]} {results.unit}"
+    title = f"{results.program}, {summary.protocol['name']}, {model}: {count}"
+    if results.subset:
+        title = f"A SUBSET, not comparable with figures of the whole set: {results.subset}\n{title}"
+    return f"{title}\n\n{markdown(summary.rows or {model: summary.metrics}, digits)}"
 
 
 def _number(value: float | None, digits: int) -> str:

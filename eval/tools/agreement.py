@@ -1,11 +1,11 @@
-"""How far a student's masks are the teacher's, on photographs without any annotation.
+"""How well a student's masks agree with its teacher's, on photographs without any annotation.
 
-    python eval/agreement.py --photos DIR --student small --teacher tinyvit_sam
+    python eval/tools/agreement.py --photos DIR --student small --teacher tinyvit_sam
 
-On a grid of points the teacher says what object lies there (its guess of best predicted IoU). Both then answer the
-same prompts: the point (each its best guess), and the box of the teacher's object (the single mask). Reported is the
-mean IoU of the two answers. Objects that fill nine tenths of the photo or more, and points on an object that another
-point has found, are left out.
+The teacher segments an object at each point of a grid (the mask of best predicted IoU). Both models then get the same
+prompts: the point (each takes its mask of best predicted IoU), and the box of the teacher's object (the single mask).
+The result is the mean IoU of their masks. Objects that fill nine tenths of the photo or more are left out, and so are
+points on an object that an earlier point has found.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SAME_OBJECT = 0.8  # IoU
 
 @dataclass(frozen=True)
 class Agreement:
-    """IoU of student's and teacher's answers to one prompt."""
+    """IoU of the student's and the teacher's mask of one prompt."""
 
     photo: str
     prompt: str
@@ -50,7 +50,7 @@ def grid_points(photo: Photo, side: int) -> NDArray[np.float64]:
 def compare(
     student: repvit_sam.SamPredictor, teacher: repvit_sam.SamPredictor, photo: Photo, name: str, side: int
 ) -> list[Agreement]:
-    """Both models' answers on one photo."""
+    """Both models on one photo, with ``side`` x ``side`` points."""
     student.set_image(photo)
     teacher.set_image(photo)
     points = grid_points(photo, side)
@@ -60,13 +60,11 @@ def compare(
         return []
     points, objects = points[chosen], [objects[i] for i in chosen]
     boxes = np.array([box_of(mask) for mask in objects])
-    theirs, _, _ = teacher.predict(box=boxes, multimask_output=False, batched=True)
-    mine, _, _ = student.predict(box=boxes, multimask_output=False, batched=True)
     by_point = zip(objects, _best(student, points), strict=True)
-    by_box = zip(theirs[:, 0], mine[:, 0], strict=True)
+    by_box = zip(_from_boxes(teacher, boxes), _from_boxes(student, boxes), strict=True)
     return [
-        *(Agreement(name, "point", iou(their, my)) for their, my in by_point),
-        *(Agreement(name, "box", iou(their, my)) for their, my in by_box),
+        *(Agreement(name, "point", iou(one, other)) for one, other in by_point),
+        *(Agreement(name, "box", iou(one, other)) for one, other in by_box),
     ]
 
 
@@ -75,8 +73,13 @@ def _best(predictor: repvit_sam.SamPredictor, points: NDArray[np.float64]) -> li
     return [mask[best] for mask, best in zip(masks, ious.argmax(1), strict=True)]
 
 
+def _from_boxes(predictor: repvit_sam.SamPredictor, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    masks, _, _ = predictor.predict(box=boxes, multimask_output=False, batched=True)
+    return masks[:, 0]
+
+
 def _different_objects(objects: list[Mask]) -> list[int]:
-    """Indices of objects that are neither empty, nor nearly the whole photo, nor there already."""
+    """Indices of masks that are not empty, not nearly the whole photo, and not an object chosen before."""
     chosen: list[int] = []
     for index, mask in enumerate(objects):
         if 0 < mask.mean() < _LARGEST_OBJECT and all(iou(mask, objects[i]) < _SAME_OBJECT for i in chosen):
@@ -95,14 +98,16 @@ def main(
 ) -> None:
     """Mean IoU between two models' masks under the same prompts."""
     with report_errors():
-        learner, model = (repvit_sam.SamPredictor(repvit_sam.load(name, device)) for name in (student, teacher))
+        student_model, teacher_model = (
+            repvit_sam.SamPredictor(repvit_sam.load(name, device)) for name in (student, teacher)
+        )
         paths = find_photos(photos)[:limit]
         found: list[Agreement] = []
         with progress_bar() as bar:
             for path in bar.track(paths, description="photos"):
-                found += compare(learner, model, read_photo(path), path.name, points_per_side)
+                found += compare(student_model, teacher_model, read_photo(path), path.name, points_per_side)
         if not found:
-            raise ValueError("the teacher found no object on these photos; more --points-per-side may")
+            raise ValueError("the teacher found no object on these photos; give more --points-per-side")
         typer.echo(f"{student} and {teacher}, {len(paths)} photos, {len(found) // 2} objects")
         for prompt in ("box", "point"):
             ious = [agreement.iou for agreement in found if agreement.prompt == prompt]

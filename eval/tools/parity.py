@@ -1,15 +1,15 @@
-"""Do exported ONNX files give PyTorch's masks? Asked of photographs, with boxes from ground truth.
+"""Compares the masks of exported ONNX files with PyTorch's, on photographs, with boxes from ground truth.
 
-    python eval/parity.py --data DIR --checkpoint small --export onnx_fp32 --export onnx_int8 --limit 50
+    python eval/tools/parity.py --data DIR --checkpoint small --export onnx_fp32 --export onnx_int8 --limit 50
 
-For each export: IoU between its masks and PyTorch's (mean, least, and the share below 0.99), and the box mIoU of both.
+For each export: IoU between its masks and PyTorch's (mean, minimum, share below 0.99), and the box mIoU of both.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,16 +20,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import repvit_sam
 from repvit_sam.backends.onnx_runtime import OnnxBackend
 from repvit_sam.console import progress_bar, report_errors
 from repvit_sam.embedding import encoder_fingerprint
-from repvit_sam.eval.datasets.coco import CocoFolder
+from repvit_sam.eval.datasets.coco import CocoFolder, LabelledPhoto
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.ground_truth import box_of
 from repvit_sam.files import atomic_write
 from repvit_sam.load import load
 from repvit_sam.modeling.sam import SamModel
+from repvit_sam.predictor import SamPredictor
 from repvit_sam.rle import Rle, decode_rle, encode_rle
 
 _REFERENCE = "PyTorch"
@@ -37,10 +37,12 @@ _REFERENCE = "PyTorch"
 
 @dataclass(frozen=True)
 class Row:
-    """One engine over all instances.
+    """One backend over all instances.
 
     Attributes:
-        agreement: IoU with PyTorch's masks: mean; least; share of masks below 0.99.
+        agreement: mean IoU with the reference's masks.
+        least: the smallest of these IoUs.
+        below: share of them below 0.99.
         box_miou: mean IoU with the annotations.
         seconds: to encode one photo, median.
     """
@@ -53,41 +55,65 @@ class Row:
     seconds: float
 
 
+@dataclass(frozen=True)
+class BoxMasks:
+    """The masks of all instances, their IoU with the annotations, and the seconds to encode each photo."""
+
+    rles: list[Rle]
+    ious: list[float]
+    seconds: list[float]
+
+
 def compare(folder: CocoFolder, engines: dict[str, Callable[[], SamModel | OnnxBackend]]) -> list[Row]:
-    """Every engine on every photo, one engine after the other; the first is what the others are compared with."""
+    """Every backend on every photo, one backend after the other; the first is the reference of the others.
+
+    Raises:
+        ValueError: the photos have no instance.
+    """
     rows: list[Row] = []
     reference: list[Rle] = []
     with progress_bar() as bar:
-        for name, load in engines.items():
-            predictor = repvit_sam.SamPredictor(load())
-            found: list[Rle] = []
-            agreement, truth, seconds = [], [], []
-            for index in bar.track(range(len(folder)), description=name):
-                labelled = folder[index]
-                if not labelled.instances:
-                    continue
-                boxes = np.array([box_of(instance.mask) for instance in labelled.instances])
-                started = time.perf_counter()
-                predictor.set_image(labelled.photo)
-                seconds.append(time.perf_counter() - started)
-                masks = predictor.predict(box=boxes, multimask_output=False, batched=True)[0][:, 0]
-                for instance, mask in zip(labelled.instances, masks, strict=True):
-                    if rows:
-                        agreement.append(iou(decode_rle(reference[len(found)]), mask))
-                    found.append(encode_rle(mask))
-                    truth.append(iou(instance.mask, mask))
-            if not truth:
+        for name, open_model in engines.items():
+            photos = bar.track((folder[index] for index in range(len(folder))), len(folder), description=name)
+            found = predict_boxes(SamPredictor(open_model()), photos)
+            if not found.ious:
                 raise ValueError("no instance of that size in these photos")
-            reference = reference or found
-            ious = np.array(agreement or [1.0])
-            below = float(np.mean(ious < 0.99))
-            means = (float(ious.mean()), float(ious.min()), below, float(np.mean(truth)), float(np.median(seconds)))
-            rows.append(Row(name, *means))
+            reference = reference or found.rles
+            agreement = np.array([
+                iou(decode_rle(one), decode_rle(other)) for one, other in zip(reference, found.rles, strict=True)
+            ])  # fmt: skip
+            rows.append(
+                Row(
+                    name,
+                    agreement=float(agreement.mean()),
+                    least=float(agreement.min()),
+                    below=float(np.mean(agreement < 0.99)),
+                    box_miou=float(np.mean(found.ious)),
+                    seconds=float(np.median(found.seconds)),
+                )
+            )
     return rows
 
 
+def predict_boxes(predictor: SamPredictor, photos: Iterable[LabelledPhoto]) -> BoxMasks:
+    """The masks of the boxes of all instances."""
+    found = BoxMasks([], [], [])
+    for labelled in photos:
+        if not labelled.instances:
+            continue
+        boxes = np.array([box_of(instance.mask) for instance in labelled.instances])
+        started = time.perf_counter()
+        predictor.set_image(labelled.photo)
+        found.seconds.append(time.perf_counter() - started)
+        masks = predictor.predict(box=boxes, multimask_output=False, batched=True)[0][:, 0]
+        for instance, mask in zip(labelled.instances, masks, strict=True):
+            found.rles.append(encode_rle(mask))
+            found.ious.append(iou(instance.mask, mask))
+    return found
+
+
 def named(exports: Sequence[Path]) -> dict[str, Path]:
-    """Each folder by its name, by its whole path where two have the same.
+    """The folders by name; those whose name is not unique by path.
 
     Raises:
         ValueError: a folder is given twice.
@@ -100,7 +126,7 @@ def named(exports: Sequence[Path]) -> dict[str, Path]:
 
 
 def check_same_network(export: Path, reference: SamModel, checkpoint: str) -> None:
-    """The export is of this checkpoint, for this canvas.
+    """Check that the export is of this checkpoint and canvas size.
 
     Raises:
         ValueError: it is not.
@@ -114,6 +140,17 @@ def check_same_network(export: Path, reference: SamModel, checkpoint: str) -> No
         raise ValueError(f"{export} is no export of {checkpoint}: give its --checkpoint")
 
 
+def table(rows: Sequence[Row], title: str) -> Table:
+    """The rows to print."""
+    view = Table(title=title)
+    for column in ("engine", "IoU with PyTorch", "least", "below 0.99", "box mIoU", "s to encode"):
+        view.add_column(column)
+    for row in rows:
+        numbers = (f"{row.agreement:.4f}", f"{row.least:.4f}", f"{row.below:.1%}", f"{row.box_miou:.4f}")
+        view.add_row(row.engine, *numbers, f"{row.seconds:.2f}")
+    return view
+
+
 def main(
     data: Annotated[Path, typer.Option(help="COCO-format folder: images/ and annotations.json")],
     export: Annotated[list[Path], typer.Option(help="a folder of repvit-sam export onnx; repeat")],
@@ -121,9 +158,9 @@ def main(
     canvas: Annotated[int | None, typer.Option(help="the canvas it was exported for")] = None,
     min_area: Annotated[float, typer.Option(help="leave out instances smaller than this, in pixels")] = 1024,
     limit: Annotated[int | None, typer.Option(help="only the first N photos")] = 50,
-    json_file: Annotated[Path | None, typer.Option("--json", help="write the figures here")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the numbers here")] = None,
 ) -> None:
-    """Agreement of exports with PyTorch, and what they cost in box mIoU."""
+    """Agreement of exports with PyTorch, and the box mIoU of each."""
     with report_errors():
         folder = CocoFolder(data, min_area=min_area, limit=limit)
         reference = load(checkpoint, "cpu", canvas=canvas)
@@ -132,13 +169,7 @@ def main(
             check_same_network(path, reference, checkpoint)
             engines[name] = partial(OnnxBackend, path)
         rows = compare(folder, engines)
-        view = Table(title=f"{checkpoint} on {data.name}: {len(folder)} photos, boxes")
-        for column in ("engine", "IoU with PyTorch", "least", "below 0.99", "box mIoU", "s to encode"):
-            view.add_column(column)
-        for row in rows:
-            numbers = (f"{row.agreement:.4f}", f"{row.least:.4f}", f"{row.below:.1%}", f"{row.box_miou:.4f}")
-            view.add_row(row.engine, *numbers, f"{row.seconds:.2f}")
-        Console().print(view)
+        Console().print(table(rows, f"{checkpoint} on {data.name}: {len(folder)} photos, boxes"))
         if json_file:
             with atomic_write(json_file) as beside:
                 beside.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

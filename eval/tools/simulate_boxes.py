@@ -1,11 +1,11 @@
-"""A detector that is none: boxes made from ground truth, with a detector's faults, for where no detector is at hand.
+"""Boxes made from ground truth with the faults of a detector, to use where there is no detector.
 
-    python eval/simulate_boxes.py --annotations DIR/annotations.json --seed 0 --out boxes.json
+    python eval/tools/simulate_boxes.py --annotations DIR/annotations.json --seed 0 --out boxes.json
     python eval/instances.py --images DIR/images --annotations DIR/annotations.json --boxes boxes.json
 
-Each true box is missed with a chance, else its four sides are moved by a normal share of its width or height; false
-boxes are added anywhere. A true box scores higher the better it fits, a false one low, both with noise. The figures say
-how a model copes with such boxes; they are no detector's figures.
+A true box is left out with some probability; else its four sides are moved by a normally distributed share of its
+width or height. False boxes are added at random places. A true box scores higher the better it fits, a false one low,
+both with noise. Metrics with such boxes tell models apart; they are not those of a real detector.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from repvit_sam.files import atomic_write
 @dataclass(frozen=True)
 class Faults:
     """Attributes:
-    noise: standard deviation of each side's place, as a share of the box's width or height.
-    misses: share of true boxes that are not found.
-    false_boxes: of other places, as a share of the true boxes of the photo.
+    noise: standard deviation of each side's position, as a share of the box's width or height.
+    misses: share of true boxes that are left out.
+    false_boxes: number of added boxes, as a share of the true boxes of the photo.
     """
 
     noise: float = 0.05
@@ -43,7 +43,7 @@ class Faults:
 def simulate(content: dict[str, Any], faults: Faults, seed: int) -> list[dict[str, Any]]:
     """A COCO results list for all images of an annotations file.
 
-    The boxes of an image follow from seed and image id alone, so that a subset has the same ones.
+    The random numbers of an image depend on the seed and its id alone, so that a subset has the same boxes.
     """
     categories = sorted(category["id"] for category in content["categories"])
     true_boxes: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
@@ -52,28 +52,28 @@ def simulate(content: dict[str, Any], faults: Faults, seed: int) -> list[dict[st
             true_boxes[annotation["image_id"]].append(annotation)
     results = []
     for image in content["images"]:
-        chance = np.random.default_rng((seed, image["id"]))
-        found = true_boxes[image["id"]]
-        rows = [_found(one, image, faults, chance) for one in found if chance.random() >= faults.misses]
-        rows += [_false(image, categories, chance) for _ in range(chance.poisson(faults.false_boxes * len(found)))]
+        rng = np.random.default_rng((seed, image["id"]))
+        truths = true_boxes[image["id"]]
+        rows = [_moved_box(one, image, faults, rng) for one in truths if rng.random() >= faults.misses]
+        rows += [_false_box(image, categories, rng) for _ in range(rng.poisson(faults.false_boxes * len(truths)))]
         results += [{"image_id": image["id"], **row} for row in rows]
     return results
 
 
-def _found(annotation: dict[str, Any], image: dict[str, Any], faults: Faults, chance: Generator) -> dict[str, Any]:
+def _moved_box(annotation: dict[str, Any], image: dict[str, Any], faults: Faults, rng: Generator) -> dict[str, Any]:
     x, y, width, height = annotation["bbox"]
-    moved = chance.normal(scale=faults.noise, size=4)
+    moved = rng.normal(scale=faults.noise, size=4)
     x0, x1 = x + moved[0] * width, x + width + moved[1] * width
     y0, y1 = y + moved[2] * height, y + height + moved[3] * height
-    score = np.clip(0.95 - 2 * np.abs(moved).mean() + chance.normal(scale=0.1), 0.01, 1)
+    score = np.clip(0.95 - 2 * np.abs(moved).mean() + rng.normal(scale=0.1), 0.01, 1)
     return _row(annotation["category_id"], (x0, y0, x1, y1), image, score)
 
 
-def _false(image: dict[str, Any], categories: list[int], chance: Generator) -> dict[str, Any]:
-    size = np.array([image["width"], image["height"]]) * chance.uniform(0.05, 0.5, size=2)
-    corner = chance.uniform(size=2) * (np.array([image["width"], image["height"]]) - size)
-    score = np.clip(0.25 + chance.normal(scale=0.15), 0.01, 1)
-    return _row(int(chance.choice(categories)), (*corner, *(corner + size)), image, score)
+def _false_box(image: dict[str, Any], categories: list[int], rng: Generator) -> dict[str, Any]:
+    size = np.array([image["width"], image["height"]]) * rng.uniform(0.05, 0.5, size=2)
+    corner = rng.uniform(size=2) * (np.array([image["width"], image["height"]]) - size)
+    score = np.clip(0.25 + rng.normal(scale=0.15), 0.01, 1)
+    return _row(int(rng.choice(categories)), (*corner, *(corner + size)), image, score)
 
 
 def _row(category_id: int, box_xyxy: tuple[float, ...], image: dict[str, Any], score: float) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def main(
     misses: Annotated[float, typer.Option(help="share of true boxes that are not found")] = 0.1,
     false_boxes: Annotated[float, typer.Option(help="false boxes for each true one")] = 0.5,
 ) -> None:
-    """Write boxes as a detector with these faults would."""
+    """Write boxes with a detector's faults."""
     with report_errors():
         try:
             content = json.loads(annotations.read_text(encoding="utf-8"))

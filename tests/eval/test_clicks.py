@@ -27,7 +27,7 @@ def run(*words):
 
 
 @pytest.mark.slow
-def test_the_disc_is_found_with_every_prompt_and_the_results_hold_all_figures(coco_folder, tmp_path):
+def test_the_disc_is_found_with_every_prompt_and_the_results_are_complete(coco_folder, tmp_path):
     out = tmp_path / "out"
     words = ["--data", coco_folder, "--checkpoint", "small", "--min-area", 1024, "--limit", 1, "--out", out]
     result = run(*words, "--clicks", "1,3", "--teacher", "small", "--save-figures", "--masks", "single")
@@ -67,7 +67,7 @@ def test_workers_get_a_copy_of_the_job(coco_folder):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--save-figures"], "give --out"),
+        (["--save-figures"], "--save-figures draws into OUT/figures: give --out"),
         (["--protocol", "sam"], "--protocol must be one of house, efficientvit, edgesam"),
         (["--clicks", "many"], "--clicks must be numbers"),
         (["--min-area", 1e6], "no instance of 1e+06 pixels or more"),
@@ -77,7 +77,7 @@ def test_workers_get_a_copy_of_the_job(coco_folder):
         (["--images", "elsewhere"], "no COCO-format folder"),
     ],
 )
-def test_what_cannot_be_evaluated_is_said_before_anything_is_computed(coco_folder, words, sentence):
+def test_invalid_options_are_refused_before_anything_is_computed(coco_folder, words, sentence):
     result = run("--data", coco_folder, *words)
     assert result.exit_code == 1
     assert sentence in result.stderr
@@ -91,7 +91,7 @@ def test_a_photo_that_is_missing_is_named(coco_folder):
     assert "photo.png" in result.stderr
 
 
-def test_boxes_of_annotations_are_needed_only_where_they_are_asked(coco_folder):
+def test_a_protocol_that_uses_boxes_needs_them(coco_folder):
     edit_annotations(coco_folder, lambda content: content["annotations"][0].pop("bbox"))
     result = run("--data", coco_folder, "--protocol", "efficientvit")
     assert result.exit_code == 1

@@ -1,6 +1,6 @@
-"""A folder of --out belongs to one question: other photos or another truth are another one, whatever they are called.
+"""A folder of --out holds one run: other photos or annotations are other settings, even under the same names.
 
-Only the settings are looked at; ``run`` itself, which would compute, is replaced here and tested in test_running.py.
+Only the settings are checked here; ``run_job``, which would evaluate, is replaced (runner/test_run.py tests it).
 """
 
 import json
@@ -13,13 +13,14 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 
 from repvit_sam.eval import clicks, edges, instances, proposals, saliency, seginw
+from repvit_sam.eval.runner import evaluate
 
 from .discs import PHOTO_HW, disc, disc_folder
 
 
 @pytest.fixture
 def folder(tmp_path, formula_photo):
-    """What all of the programs take, in one folder."""
+    """The data of all programs, in one folder."""
     folder = disc_folder(tmp_path / "one", formula_photo)
     for name in ("masks", "truth", "sets/Discs/valid"):
         (folder / name).mkdir(parents=True)
@@ -36,14 +37,14 @@ def folder(tmp_path, formula_photo):
 
 
 def settings_of(program, monkeypatch, words, out):
-    """As the program would claim the folder OUT with."""
+    """The settings with which the program would write into the folder OUT."""
     asked = []
 
-    def note(job, out, settings, workers):
+    def run_job(job, out, settings, workers, unit):
         asked.append(json.dumps(settings))
-        return []
+        return {}
 
-    monkeypatch.setattr(program, "run", note)
+    monkeypatch.setattr(evaluate, "run_job", run_job)
     app = program.typer.Typer()
     app.command()(program.main)
     done = CliRunner().invoke(app, [str(word) for word in [*words, "--checkpoint", "small", "--out", out]])
@@ -63,7 +64,7 @@ def settings_of(program, monkeypatch, words, out):
     ],
     ids=lambda value: value.__name__.split(".")[-1] if hasattr(value, "__name__") else "",
 )
-def test_each_folder_of_the_data_is_part_of_the_question(folder, tmp_path, monkeypatch, program, folders, more):
+def test_each_folder_of_the_data_is_part_of_the_settings(folder, tmp_path, monkeypatch, program, folders, more):
     (folder / "photos").mkdir()
     shutil.copy(folder / "images" / "photo.png", folder / "photos")
     other = shutil.copytree(folder, tmp_path / "other")

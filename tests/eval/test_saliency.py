@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-import repvit_sam
 from repvit_sam.eval import saliency
-from repvit_sam.eval.prompting.everything import Everything
+
+from .discs import PHOTO_HW, disc
 
 
 def run(*words):
@@ -16,25 +16,16 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def disc(height=229, width=301, x=150, y=110, radius=50):
-    rows, columns = np.mgrid[0:height, 0:width]
-    return np.hypot(columns - x, rows - y) < radius
-
-
 @pytest.fixture
 def folders(tmp_path, formula_photo):
     """--images and --masks with two photos, one the other's mirror image."""
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
+    truth = disc(*PHOTO_HW, 150, 110, 50)
     for stem, flip in (("a", slice(None)), ("b", slice(None, None, -1))):
         Image.fromarray(formula_photo[:, flip]).save(tmp_path / "images" / f"{stem}.jpg", quality=95)
-        Image.fromarray(disc()[:, flip].astype(np.uint8) * 255).save(tmp_path / "masks" / f"{stem}.png")
+        Image.fromarray(truth[:, flip].astype(np.uint8) * 255).save(tmp_path / "masks" / f"{stem}.png")
     return ["--images", tmp_path / "images", "--masks", tmp_path / "masks", "--checkpoint", "small"]
-
-
-@pytest.fixture(scope="session")
-def small():
-    return repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
 
 
 def test_the_disc_is_salient_in_its_box(folders, tmp_path):
@@ -70,30 +61,6 @@ def test_everything_mode_gives_the_mask_that_fits_best(folders, tmp_path):
     assert report["figures"]["mean IoU"] > 0.8
 
 
-def test_probabilities_are_what_box_and_point_are_measured_on(small, formula_photo):
-    for with_box in (True, False):
-        saliency_map, masks = saliency.prompted(small, with_box, formula_photo, disc())
-        assert masks == (1 if with_box else 3)
-        assert saliency_map.shape == (229, 301)
-        assert 0 <= saliency_map.min() < 0.01
-        assert 0.99 < saliency_map.max() <= 1
-        assert len(np.unique(saliency_map)) > 1000
-
-
-@pytest.mark.parametrize(("misses_are_wrong", "mae"), [(False, 0.25), (True, 1)])
-def test_where_no_mask_touches_the_truth_the_protocols_differ(small, formula_photo, misses_are_wrong, mae):
-    strict = Everything(points_per_side=1, pred_iou_thresh=1, stability_score_thresh=1).generator(small)
-    photo, truth = formula_photo[:228, :300], np.zeros((228, 300), bool)
-    truth[:114, :150] = True
-    answer, masks = saliency.best_of_everything(strict, misses_are_wrong, photo, truth)
-    assert masks == 0
-    assert saliency.mean_absolute_error(answer, truth) == mae
-
-
-def test_the_sigmoid_does_not_overflow():
-    assert saliency.probabilities(np.array([-1e4, 0, 1e4])).tolist() == [0, 0.5, 1]
-
-
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -117,24 +84,13 @@ def test_folders_that_do_not_fit_are_refused_in_a_sentence(folders, tmp_path, sp
     [
         (["--protocol", "saliency"], "--protocol must be one of everything-oracle"),
         (["--protocol", "box", "--points-per-side", 8], "belong to everything mode"),
-        (["--protocol", "sam-not-perfect", "--engine", "onnx"], "runs on --engine torch alone"),
+        (["--protocol", "sam-not-perfect", "--engine", "onnx"], "which needs --engine torch"),
         (["--protocol", "sam-not-perfect", "--pred-iou-thresh", 2], "must lie in 0..1, got 2"),
         (["--protocol", "sam-not-perfect", "--points-per-side", 0], "must be at least 1, got 0"),
-        (["--protocol", "box", "--save-figures"], "give --out"),
+        (["--protocol", "box", "--save-figures"], "--save-figures draws into OUT/figures: give --out"),
     ],
 )
 def test_choices_that_contradict_each_other_are_refused_in_a_sentence(folders, choice, words):
     result = run(*folders, *choice)
     assert result.exit_code == 1
     assert words in " ".join(result.output.split())
-
-
-def test_a_photo_on_its_side_is_as_large_as_a_person_sees_it(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for name in ("images", "masks"):
-        (tmp_path / name).mkdir()
-    Image.new("RGB", (30, 20)).save(tmp_path / "images" / "a.jpg", exif=exif)
-    Image.new("L", (20, 30), 255).save(tmp_path / "masks" / "a.png")
-    pair = saliency.find_pairs(tmp_path / "images", tmp_path / "masks")["a"]
-    assert repvit_sam.read_photo(pair.photo).shape[:2] == saliency.read_mask(pair.mask).shape

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from repvit_sam.eval import seginw
-from repvit_sam.eval.seginw import MEAN, mean_of
+from repvit_sam.eval.seginw import MEAN, mean_row
 
 from .discs import disc_folder
 
@@ -81,7 +81,7 @@ def test_a_set_in_which_the_detector_found_nothing_counts_as_missed(sets, tmp_pa
 
 def test_a_column_is_averaged_over_the_sets_that_have_it():
     rows = [{"AP": 0.5, "APs": None, "APl": None}, {"AP": 0.1, "APs": 0.4, "APl": None}]
-    assert mean_of(rows) == {"AP": pytest.approx(0.3), "APs": 0.4, "APl": None}
+    assert mean_row(rows) == {"AP": pytest.approx(0.3), "APs": 0.4, "APl": None}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_column_is_averaged_over_the_sets_that_have_it():
         ("boxes of another set", "belongs to another data set"),
     ],
 )
-def test_what_is_missing_is_said_before_anything_is_computed(sets, tmp_path, change, words):
+def test_missing_files_are_refused_before_anything_is_computed(sets, tmp_path, change, words):
     boxes = detector(tmp_path / "boxes", {"Discs": [[0, 0, 9, 9]], "Others": [[0, 0, 9, 9]]})
     if change == "no sets":
         sets = tmp_path / "boxes"

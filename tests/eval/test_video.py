@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from repvit_sam.eval import video
 from repvit_sam.eval.datasets.davis import read_davis, read_labels
+from repvit_sam.eval.metrics.video import summarise
 from repvit_sam.eval.prompting.propagation import Propagation
 from repvit_sam.rle import decode_rle
 
@@ -20,10 +21,10 @@ def run(*words):
 
 
 class Oracle:
-    """A predictor that knows the annotations of a sequence and answers with them, moved aside by some pixels."""
+    """A predictor whose masks are the annotations of a sequence, shifted by some pixels."""
 
-    def __init__(self, sequence, moved=0):
-        self.answers = [np.roll(sequence.masks(index), moved, 2) for index in range(1, len(sequence.frames))]
+    def __init__(self, sequence, shift=0):
+        self.answers = [np.roll(sequence.masks(index), shift, 2) for index in range(1, len(sequence.frames))]
 
     def set_image(self, photo):
         self.masks = self.answers.pop(0)
@@ -44,13 +45,13 @@ def evaluated(davis, tmp_path_factory):
     return run(*words, "--save-masks", "--save-figures"), words
 
 
-def test_a_perfect_predictor_scores_one_and_one_that_is_aside_less(davis):
+def test_a_perfect_predictor_scores_one_and_shifted_masks_less(davis):
     sequence = read_davis(davis)[0]
     perfect = video.evaluate_sequence(Oracle(sequence), sequence, Propagation("box"))
-    row = video.summarise(list(video.statistics_of({sequence.name: perfect}).values()))
+    row = summarise(list(video.statistics_of({sequence.name: perfect}).values()))
     assert row == {"J&F": 1, "J mean": 1, "J recall": 1, "J decay": 0, "F mean": 1, "F recall": 1, "F decay": 0}
-    aside = video.evaluate_sequence(Oracle(sequence, moved=6), sequence, Propagation("box"))
-    assert 0 < video.summarise(list(video.statistics_of({sequence.name: aside}).values()))["J&F"] < 0.8
+    aside = video.evaluate_sequence(Oracle(sequence, shift=6), sequence, Propagation("box"))
+    assert 0 < summarise(list(video.statistics_of({sequence.name: aside}).values()))["J&F"] < 0.8
 
 
 def test_the_first_and_the_last_frame_are_not_scored_but_the_last_is_kept(davis):
@@ -63,7 +64,7 @@ def test_the_first_and_the_last_frame_are_not_scored_but_the_last_is_kept(davis)
     np.testing.assert_array_equal(decode_rle(found[1]["masks"][-1]), sequence.masks(3)[1])
 
 
-def test_two_cut_outs_are_followed_and_the_results_hold_all_that_made_them(evaluated, davis):
+def test_two_cut_outs_are_followed_and_the_results_are_complete(evaluated, davis):
     result, words = evaluated
     assert result.exit_code == 0, result.output
     assert "A SUBSET, not comparable with figures of the whole set: the first 1 sequences" in result.output
@@ -85,7 +86,7 @@ def test_saved_masks_lie_as_davis_wants_them_and_give_the_scores_again(evaluated
     assert [path.name for path in sorted(folder.glob("*"))] == [path.name for path in sequence.annotations]
     np.testing.assert_array_equal(read_labels(folder / "00000.png"), read_labels(sequence.annotations[0]))
     saved = replace(sequence, annotations=tuple(sorted(folder.glob("*.png"))))
-    row = video.summarise(
+    row = summarise(
         list(video.statistics_of({"": video.evaluate_sequence(Oracle(saved), sequence, Propagation("box"))}).values())
     )
     assert row == json.loads((words[-1] / "results.json").read_text())["figures"]
@@ -111,15 +112,15 @@ def test_the_same_command_again_computes_nothing_and_another_prompt_is_refused(e
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--save-masks"], "write into the folder of --out"),
-        (["--save-figures"], "write into the folder of --out"),
+        (["--save-masks"], "--save-masks writes into OUT/masks: give --out"),
+        (["--save-figures"], "--save-figures draws into OUT/figures: give --out"),
         (["--prompt", "points"], "--prompt must be one of box, box+mask"),
         (["--margin", "-0.1"], "--margin must be a share from 0 to 1"),
         (["--subset", "test-dev"], "test-dev.txt is missing"),
         (["--checkpoint", "none_such"], "none_such"),
     ],
 )
-def test_what_cannot_work_is_said_in_a_sentence(davis, words, sentence):
+def test_invalid_options_are_refused_in_one_sentence(davis, words, sentence):
     result = run("--data", davis, "--checkpoint", "small", *words)
     assert result.exit_code == 1
     assert sentence in result.output

@@ -5,7 +5,7 @@ import pytest
 from repvit_sam.eval.baselines.box_masks import BASELINES
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.prompting.click_protocols import find_protocol
-from repvit_sam.eval.prompting.click_scores import merged, score_baselines, score_photo, summarise
+from repvit_sam.eval.prompting.click_scores import mean_scores, merged, score_baselines, score_photo
 
 from ..discs import disc_folder
 
@@ -44,7 +44,7 @@ def score_of(area, *ious):
 
 
 def test_the_table_has_means_by_size_clicks_needed_and_the_agreement():
-    rows = summarise([score_of(100, 0.6, 0.2, 0.87), score_of(2000, 0.8, 0.9, 0.9)], PROTOCOL, "tinyvit_sam")
+    rows = mean_scores([score_of(100, 0.6, 0.2, 0.87), score_of(2000, 0.8, 0.9, 0.9)], PROTOCOL, "tinyvit_sam")
     assert list(rows) == [
         "box", "1 click", "2 clicks", "NoC@85 (of 2)", "NoC@90 (of 2)",
         "box, IoU with tinyvit_sam", "1 click, IoU with tinyvit_sam",
@@ -57,7 +57,7 @@ def test_the_table_has_means_by_size_clicks_needed_and_the_agreement():
 
 def test_noc_counts_every_click_even_those_not_shown():
     protocol = find_protocol("house", clicks=(2,))
-    rows = summarise([score_of(100, 0.6, 0.95, 0.95)], protocol)
+    rows = mean_scores([score_of(100, 0.6, 0.95, 0.95)], protocol)
     assert rows["NoC@90 (of 2)"]["all"] == 1
     assert "1 click" not in rows
 

@@ -22,13 +22,13 @@ def test_it_opens_as_a_predictor():
     [
         ({"engine": "coreml"}, "--engine must be one of torch, onnx, got 'coreml'"),
         ({"checkpoint": "nobody"}, "neither a file nor a known checkpoint"),
-        ({"checkpoint": "no/file.pt"}, r"no/file.pt is missing; --checkpoint takes a name of the catalogue or a file"),
+        ({"checkpoint": "no/file.pt"}, r"no/file.pt is missing; --checkpoint takes a known name or a file"),
         (
             {"checkpoint": "no/export", "engine": "onnx"},
             r"encoder.onnx is missing; --checkpoint takes the folder of an",
         ),
     ],
 )
-def test_what_is_not_there_is_said_before_anything_is_loaded(choices, words):
+def test_an_unknown_engine_and_a_missing_checkpoint_are_refused_before_loading(choices, words):
     with pytest.raises(ValueError, match=words):
         EvaluatedModel(**choices)

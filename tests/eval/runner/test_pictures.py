@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repvit_sam.eval.runner.pictures import TILE, Case, captioned, save_figures, sheet, square_around, truth_and_answer
+from repvit_sam.eval.runner.pictures import (
+    TILE,
+    Example,
+    add_caption,
+    crop_around,
+    draw_masks,
+    save_examples,
+    sheet,
+)
 
 from ..discs import disc
 
@@ -14,14 +22,14 @@ def plain(value):
 def test_best_median_and_worst_are_drawn_and_no_others(tmp_path):
     drawn = []
 
-    def case(number):
+    def example(number):
         def draw():
             drawn.append(number)
             return plain(number * 10)
 
-        return Case(number / 20, draw)
+        return Example(number / 20, draw)
 
-    save_figures(tmp_path, [case(number) for number in range(20)], each=2)
+    save_examples(tmp_path, [example(number) for number in range(20)], each=2)
     assert drawn == [19, 18, 10, 9, 0, 1]
     worst = np.asarray(Image.open(tmp_path / "worst.jpg"))
     assert worst.shape == (20, 60, 3)
@@ -29,7 +37,7 @@ def test_best_median_and_worst_are_drawn_and_no_others(tmp_path):
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path):
-    save_figures(tmp_path / "figures", [])
+    save_examples(tmp_path / "figures", [])
     assert not (tmp_path / "figures").exists()
 
 
@@ -38,29 +46,29 @@ def test_a_tile_shows_the_box_and_as_much_again_around_it(formula_photo, box):
     picture = formula_photo.copy()
     x0, y0, x1, y1 = box
     picture[y0:y1, x0:x1] = (255, 0, 255)
-    tile = square_around(picture, box)
+    tile = crop_around(picture, box)
     assert tile.shape == (TILE, TILE, 3)
     assert (tile[TILE // 2, TILE // 2] == (255, 0, 255)).all()
 
 
 def test_a_tile_is_grey_beyond_the_photo(formula_photo):
-    tile = square_around(formula_photo, (281, 209, 301, 229))  # 80 pixels around (291, 219), of which 50 x 50 exist
+    tile = crop_around(formula_photo, (281, 209, 301, 229))  # 80 pixels around (291, 219), of which 50 x 50 exist
     assert (tile[200:] == 128).all()
     assert (tile[:, 200:] == 128).all()
     assert (tile[:180, :180] != 128).any()
 
 
-def test_truth_and_answer_lie_side_by_side(formula_photo):
-    truth, answer = disc(229, 301, 150, 110, 50), np.zeros((229, 301), bool)
-    pair = truth_and_answer(formula_photo, truth, answer, "IoU 0.00")
+def test_annotated_and_predicted_masks_lie_side_by_side(formula_photo):
+    truth, predicted = disc(229, 301, 150, 110, 50), np.zeros((229, 301), bool)
+    pair = draw_masks(formula_photo, truth, predicted, "IoU 0.00")
     assert pair.shape == (TILE, 2 * TILE, 3)
     assert (pair[:, :TILE] != pair[:, TILE:]).any()
-    assert truth_and_answer(formula_photo, answer, truth, "nothing is annotated").shape == pair.shape
+    assert draw_masks(formula_photo, predicted, truth, "nothing is annotated").shape == pair.shape
 
 
-def test_a_caption_stands_at_the_foot_on_any_ground():
+def test_a_caption_is_seen_at_the_bottom_of_any_picture():
     for ground in (0, 255):
-        written = captioned(np.full((100, 200, 3), ground, np.uint8), "IoU 0.50", left=100)
+        written = add_caption(np.full((100, 200, 3), ground, np.uint8), "IoU 0.50", left=100)
         changed = np.argwhere((written != ground).any(-1))
         assert changed[:, 0].min() > 70
         assert changed[:, 1].min() > 100

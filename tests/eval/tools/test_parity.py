@@ -3,11 +3,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-import repvit_sam
 from repvit_sam.backends.onnx_runtime import OnnxBackend
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.tools import parity
 from repvit_sam.export import ExportConfig, export_onnx
+from repvit_sam.load import load
 
 from ..discs import disc_folder
 
@@ -46,7 +46,7 @@ def test_an_export_agrees_with_its_checkpoint(export, discs, tmp_path):
 
 
 def test_another_checkpoint_agrees_less(export, discs):
-    engines = {"tinyvit": lambda: repvit_sam.load("tinyvit_sam", device="cpu", canvas=CANVAS)}
+    engines = {"tinyvit": lambda: load("tinyvit_sam", device="cpu", canvas=CANVAS)}
     engines["small"] = lambda: OnnxBackend(export)
     first, second = parity.compare(CocoFolder(discs), engines)
     assert first.agreement == 1
@@ -54,7 +54,7 @@ def test_another_checkpoint_agrees_less(export, discs):
     assert second.below > 0
 
 
-def test_what_cannot_be_compared_is_said_in_a_sentence(export, discs, tmp_path):
+def test_data_or_exports_that_are_not_there_are_refused(export, discs, tmp_path):
     words = ["--export", export, "--checkpoint", "small", "--canvas", CANVAS]
     result = run(*words, "--data", discs, "--min-area", 1e6)
     assert result.exit_code == 1

@@ -80,7 +80,7 @@ def test_the_program_writes_a_results_list(tmp_path):
         (json.dumps(scene(1)), ["--misses", "2"], "--misses between 0 and 1"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(tmp_path, content, words, sentence):
+def test_invalid_options_are_refused_in_one_sentence(tmp_path, content, words, sentence):
     (tmp_path / "annotations.json").write_text(content)
     done = program("--annotations", tmp_path / "annotations.json", "--out", tmp_path / "boxes.json", *words)
     assert done.exit_code == 1

@@ -38,7 +38,7 @@ def scored(tmp_path, formula_photo):
 
 
 @pytest.mark.parametrize(("prompt", "iou"), [("box", "0.250"), ("3 clicks", "0.500")])
-def test_a_sheet_shows_truth_and_answer_side_by_side(scored, prompt, iou, tmp_path):
+def test_a_sheet_shows_annotated_and_predicted_masks_side_by_side(scored, prompt, iou, tmp_path):
     result = run("--scores", scored, "--prompt", prompt, "--out", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
     assert f"{iou} annotation 1, photo.png" in result.stdout
@@ -49,12 +49,12 @@ def test_a_sheet_shows_truth_and_answer_side_by_side(scored, prompt, iou, tmp_pa
     ("words", "sentence"),
     [
         (["--licence", 4], "no instance of 1024 pixels"),
-        (["--prompt", "x"], "hold no 'x'; known: box, 1 click"),
-        (["--prompt", "GrabCut"], "'GrabCut' was not asked of the model"),
+        (["--prompt", "x"], "have no prompt 'x'; they have box, 1 click"),
+        (["--prompt", "GrabCut"], "'GrabCut' is no prompt of the model"),
         (["--data", "elsewhere"], "no COCO-format folder"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(scored, words, sentence, tmp_path):
+def test_invalid_options_are_refused(scored, words, sentence, tmp_path):
     result = run("--scores", scored, "--out", tmp_path / "sheet.png", *words)
     assert result.exit_code == 1
     assert sentence in result.stderr
@@ -82,4 +82,4 @@ def test_annotations_of_other_photos_are_refused(scored, tmp_path):
     edit_annotations(tmp_path / "data", rename)
     result = run("--scores", scored, "--out", tmp_path / "sheet.png")
     assert result.exit_code == 1
-    assert "photos of it are not there" in result.stderr
+    assert "lacks photos that were evaluated" in result.stderr
