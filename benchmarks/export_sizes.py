@@ -1,8 +1,9 @@
-"""How large exports are, and how far Core ML's half precision and 8 bits are from PyTorch; one row a variant.
+"""Sizes of exports, and how much Core ML's half precision and 8 bits differ from PyTorch; one row for each variant.
 
     python benchmarks/export_sizes.py --canvas 1024 repvit_m0_9 default
 
-Weights are random (sizes do not depend on them), or a checkpoint's where a file or a name of the catalogue is given.
+Weights are random (sizes do not depend on them), or those of a checkpoint: a file, or a name from `repvit-sam weights
+list`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Annotated, Any
 import typer
 
 import repvit_sam
-import repvit_sam.app
 from repvit_sam.build import build_repvit_sam
 from repvit_sam.console import report_errors
 from repvit_sam.export.coreml import PRECISIONS, convert_decoder, convert_encoder
@@ -42,7 +42,7 @@ def measure_encoder(model: SamModel, folder: Path, coreml: list[str], onnx: list
 
 
 def measure_decoder(model: SamModel, folder: Path, coreml: list[str], onnx: list[str]) -> dict[str, str]:
-    """The same for the decoder, which is one for all variants and has no int8 form."""
+    """The same for the decoder, which is the same for all variants and has no int8 form."""
     prepared, row = prepare(model), {}
     for precision in coreml:
         path = _saved(convert_decoder(prepared, precision), folder / f"{precision}.mlpackage")

@@ -48,7 +48,7 @@ def build_repvit_sam(
         >>> import repvit_sam
         >>> model = repvit_sam.build_repvit_sam("repvit_m0_9", canvas=512)
         >>> model.canvas_size, sum(p.numel() for p in model.image_encoder.parameters())
-        (512, 5404592)
+        (512, 5406944)
     """
     if pretrained and checkpoint is not None:
         raise ValueError("give either checkpoint or pretrained=True, not both")

@@ -41,7 +41,7 @@ class PromptError(RepVitSamError, ValueError):
 
     Example:
         >>> import repvit_sam
-        >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+        >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu", canvas=256))
         >>> predictor.set_image(repvit_sam.example_photo("coffee"))
         >>> predictor.predict([[300, 200]])
         Traceback (most recent call last):

@@ -73,7 +73,7 @@ class SamAutomaticMaskGenerator:
 
     Example:
         >>> import repvit_sam
-        >>> model = repvit_sam.load("small", device="cpu")
+        >>> model = repvit_sam.load("small", device="cpu", canvas=512)
         >>> generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=4, pred_iou_thresh=0.8)
         >>> records = generator.generate(repvit_sam.example_photo("coffee"))
         >>> sorted(records[0])

@@ -250,7 +250,7 @@ class SamPredictor:
 
         Example:
             >>> import repvit_sam, torch
-            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu", canvas=512))
             >>> predictor.set_image(repvit_sam.example_photo("coffee"))
             >>> boxes = torch.tensor([[170.0, 12, 425, 282], [0, 0, 90, 80]])
             >>> on_canvas = predictor.transform.apply_boxes_torch(boxes, predictor.original_size)

@@ -1,4 +1,4 @@
-"""Does the page give Python's masks? Asked in a real Chromium, with clicks and drags.
+"""Compare the page's masks with Python's, by clicks and drags in a real Chromium.
 
 python examples/browser/check.py onnx/ --checkpoint small --screenshot build/browser.png
 """
@@ -14,12 +14,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from serve import ROOT, RUNTIME, make_server
+from serve import RUNTIME, make_server
 
 import repvit_sam
 from repvit_sam.masks import best_mask
 
-CLICK = (300.0, 200.0)  # in pixels of app/photos/coffee.jpg: the cup
+CLICK = (300.0, 200.0)  # in pixels of coffee.jpg: the cup
 CORRECTION = (240.0, 250.0)
 DRAG = (170.0, 12.0, 425.0, 282.0)
 
@@ -89,7 +89,7 @@ def main(
 
     canvas = json.loads((export / "manifest.json").read_text())["files"]["encoder.onnx"]["canvas"]
     predictor = repvit_sam.SamPredictor(repvit_sam.load(checkpoint, device="cpu", canvas=canvas))
-    predictor.set_image(ROOT / "app" / "photos" / "coffee.jpg")
+    predictor.set_image(repvit_sam.example_photo("coffee"))
     masks, ious, _ = predictor.predict([CLICK], [1])
     expected = {
         "a click": masks[best_mask(ious)],

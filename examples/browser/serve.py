@@ -20,31 +20,31 @@ RUNTIME = ROOT / "build" / "node_modules" / "onnxruntime-web" / "dist"
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of several folders, each under a name of its own."""
+    """Serves the files of several folders, each under its own name."""
 
     def __init__(self, *args: Any, folders: Mapping[str, Path], **kwargs: Any) -> None:
         self._folders = folders
         super().__init__(*args, directory=str(HERE), **kwargs)
 
     def translate_path(self, path: str) -> str:
-        """`model/encoder.onnx` -> the file; what has no folder of its own lies beside this one."""
-        inside = Path(super().translate_path(path)).relative_to(HERE)  # the standard library leaves no way out
+        """`model/encoder.onnx` -> the file; other paths are files beside this script."""
+        inside = Path(super().translate_path(path)).relative_to(HERE)  # the standard library removes ..
         first, *rest = inside.parts or ("",)
         return str(self._folders[first].joinpath(*rest)) if first in self._folders else str(HERE / inside)
 
     def end_headers(self) -> None:
-        """With these a browser lends its other threads to WebAssembly."""
+        """Browsers let WebAssembly use several threads only with these headers."""
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Files that were handed out are no news."""
+        """Do not log requests."""
 
 
 def make_server(export: Path, runtime: Path = RUNTIME, port: int = 0) -> ThreadingHTTPServer:
-    """A server for this machine alone; port 0 takes a free one."""
-    folders = {"model": export, "ort": runtime, "photos": ROOT / "app" / "photos"}
+    """A server that only this machine reaches; port 0 takes a free one."""
+    folders = {"model": export, "ort": runtime, "photos": ROOT / "repvit_sam" / "example_photos"}
     return ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, folders=folders))
 
 
