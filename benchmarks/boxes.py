@@ -20,14 +20,14 @@ import typer
 from numpy.typing import NDArray
 from torch import Tensor
 
-import repvit_sam.app
+import repvit_sam
 from repvit_sam.console import report_errors
 from repvit_sam.masks import logits_in_parts
 from repvit_sam.modeling.decoder import decode_reference
 from repvit_sam.prompts import CanvasPrompts
 from repvit_sam.rle import encode_rle
 
-_COFFEE = Path(repvit_sam.app.__file__).parent / "photos" / "coffee.jpg"
+_COFFEE = repvit_sam.example_photo("coffee")
 _AT_ONCE = 32
 
 
@@ -58,7 +58,7 @@ def theirs(predictor: repvit_sam.SamPredictor, boxes: NDArray[np.float64]) -> li
 
 
 def main(
-    checkpoint: Annotated[str, typer.Option(help="name in the catalogue, or a file")] = "default",
+    checkpoint: Annotated[str, typer.Option(help="a name from `repvit-sam weights list`, or a file")] = "default",
     photo: Annotated[Path, typer.Option(help="the photo to open")] = _COFFEE,
     count: Annotated[int, typer.Option(help="boxes in one call")] = 100,
     rounds: Annotated[int, typer.Option(help="counted rounds, after one to warm up")] = 5,

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 import typer
 
-import repvit_sam.app
+import repvit_sam
 from repvit_sam.console import report_errors
 
-_COFFEE = Path(repvit_sam.app.__file__).parent / "photos" / "coffee.jpg"
+_COFFEE = repvit_sam.example_photo("coffee")
 
 
 def questions(predictor: repvit_sam.SamPredictor, photo: np.ndarray[Any, Any]) -> dict[str, Callable[[], object]]:
@@ -42,7 +42,7 @@ def questions(predictor: repvit_sam.SamPredictor, photo: np.ndarray[Any, Any]) -
 
 
 def main(
-    checkpoint: Annotated[str, typer.Option(help="name in the catalogue, or a file")] = "default",
+    checkpoint: Annotated[str, typer.Option(help="a name from `repvit-sam weights list`, or a file")] = "default",
     photo: Annotated[Path, typer.Option(help="the photo to open")] = _COFFEE,
     rounds: Annotated[int, typer.Option(help="counted rounds, after one to warm up")] = 10,
     threads: Annotated[int | None, typer.Option(help="CPU threads")] = None,

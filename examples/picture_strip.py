@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import repvit_sam.app
+import repvit_sam
 from repvit_sam.masks import best_mask
 from repvit_sam.visualize import draw_prompts, overlay
 

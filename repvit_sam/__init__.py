@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .load import load  # now, or the module of this name would take the function's place when it is imported first
+
 if TYPE_CHECKING:
     from .build import build_repvit_sam, sam_model_registry
     from .embedding import EncodedPhoto
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
         RepVitSamError,
     )
     from .example_photos import example_photo
-    from .load import load
     from .mask_generator import SamAutomaticMaskGenerator
     from .modeling.sam import SamModel
     from .photo import read_photo
@@ -77,7 +78,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name], __name__), name)
-    globals()[name] = value  # asked for once
+    globals()[name] = value  # so that this function is called once a name
     return value
 
 

@@ -1,4 +1,11 @@
-"""A ``SamModel`` with PyTorch: from a checkpoint file, or with fresh weights to be trained."""
+"""Variant or checkpoint -> an unfused PyTorch model; ``sam_model_registry`` has segment_anything's keys for the same.
+
+Example:
+    >>> import repvit_sam
+    >>> model = repvit_sam.sam_model_registry["vit_t"](checkpoint="tinyvit_sam")
+    >>> model.variant, model.canvas_size
+    ('vit_t', 1024)
+"""
 
 from __future__ import annotations
 
@@ -26,10 +33,11 @@ def build_repvit_sam(
 
     Args:
         variant: one of ``VARIANTS``.
-        checkpoint: weights of exactly this variant; None leaves them random.
+        checkpoint: weights of this variant, by a name from ``repvit-sam weights list`` or a path; None: random ones.
         canvas: side of the canvas in pixels, a multiple of 64 up to 4096; None takes the checkpoint's, else 1024.
             SAM's ViTs work on 1024 only.
         pretrained: start the image encoder from timm's ImageNet weights (not together with ``checkpoint``).
+        device: "auto", or a device as torch names it; checked before the file is read.
 
     Raises:
         CheckpointError: the file cannot be read or holds another variant.
@@ -40,7 +48,7 @@ def build_repvit_sam(
         >>> import repvit_sam
         >>> model = repvit_sam.build_repvit_sam("repvit_m0_9", canvas=512)
         >>> model.canvas_size, sum(p.numel() for p in model.image_encoder.parameters())
-        (512, 5404592)
+        (512, 5406944)
     """
     if pretrained and checkpoint is not None:
         raise ValueError("give either checkpoint or pretrained=True, not both")
@@ -55,11 +63,11 @@ def build_repvit_sam(
 def build_from_checkpoint(
     name_or_path: str | os.PathLike[str], canvas: int | None = None, variant: str | None = None
 ) -> SamModel:
-    """The model that a checkpoint holds, unfused, on the CPU.
+    """The model of a checkpoint, unfused, on the CPU.
 
     Args:
         canvas: side of the canvas in pixels; None takes the checkpoint's.
-        variant: the one that is expected; None takes the checkpoint's.
+        variant: the one the checkpoint must have; None takes any.
 
     Raises:
         CheckpointError: not on this machine, not a checkpoint, or another variant.
@@ -78,7 +86,7 @@ def build_from_checkpoint(
     return model
 
 
-# The entry point of segment_anything, MobileSAM and the published RepViT-SAM: sam_model_registry[key](checkpoint=...).
+# sam_model_registry[key](checkpoint=...), with the keys of segment_anything, MobileSAM and the published RepViT-SAM
 sam_model_registry: dict[str, Callable[..., SamModel]] = {
     "default": partial(build_repvit_sam, "vit_h"),
     "repvit": partial(build_repvit_sam, "repvit_m2_3"),

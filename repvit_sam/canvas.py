@@ -1,8 +1,8 @@
 """Photo <-> canvas: the square that the network sees.
 
-The photo's long side becomes ``canvas_size`` (1024), it lies at the top left, and what is left over is zero after
-normalising, that is, the mean colour. The rule is SAM's (segment_anything, utils/transforms.py and Sam.preprocess) and
-equal to it to the bit; it stands here, in NumPy and Pillow alone, because engines without torch need it too.
+The photo is resized so that its long side is ``canvas_size`` (1024), and put at the top left; the rest is zero after
+normalising. The rule is SAM's (segment_anything, utils/transforms.py and Sam.preprocess), and equal to it to the bit.
+It is written here again with NumPy and Pillow only, because backends without torch need it too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CANVAS_SIZE = 1024  # pixels, SAM's own
 EMBEDDING_CHANNELS = 256  # of the image embedding
 EMBEDDING_STRIDE = 16  # canvas pixels per cell of the image embedding
 LOGITS_STRIDE = 4  # canvas pixels per low-resolution logit
-MAX_CANVAS_SIZE = 4096  # 16 times the time and memory of 1024; a file that asks for more is not to be believed
+MAX_CANVAS_SIZE = 4096  # 16 times the time and memory of 1024; a file that says more is damaged
 CANVAS_MULTIPLE = 64  # other canvas sizes must be multiples of this (the strides of every encoder divide it)
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, on the 0..255 scale
@@ -29,7 +29,13 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class CanvasFit:
-    """How one photo lies on the canvas. All sizes are in pixels, height first."""
+    """Size and place of one photo on the canvas.
+
+    Attributes:
+        photo_hw: height and width of the photo in pixels.
+        content_hw: height and width of the part of the canvas that shows the photo, in canvas pixels.
+        canvas_size: side of the canvas in pixels.
+    """
 
     photo_hw: tuple[int, int]
     content_hw: tuple[int, int]
@@ -51,7 +57,7 @@ class CanvasFit:
 
 
 def fit_photo(photo_hw: tuple[int, int], canvas_size: int = CANVAS_SIZE) -> CanvasFit:
-    """Where a photo of this size goes. A side never gets shorter than one pixel (SAM's own rule gives 0 there)."""
+    """The place of a photo of this size. A side is at least one pixel long (SAM's own rule can make it 0)."""
     height, width = photo_hw
     scale = canvas_size * 1.0 / max(height, width)
     content_hw = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
@@ -59,7 +65,7 @@ def fit_photo(photo_hw: tuple[int, int], canvas_size: int = CANVAS_SIZE) -> Canv
 
 
 def resize_photo(photo: Photo, fit: CanvasFit) -> Photo:
-    """The photo at its size on the canvas: Pillow's bilinear filter, which averages when scaling down."""
+    """The photo (H, W, 3) at its size on the canvas, by Pillow's bilinear filter, which averages when scaling down."""
     height, width = fit.content_hw
     return np.array(Image.fromarray(photo).resize((width, height), Image.Resampling.BILINEAR))
 
@@ -74,13 +80,17 @@ def normalise_and_pad(content: Photo, canvas_size: int) -> NDArray[np.float32]:
 
 
 def photo_to_canvas(photo: Photo, canvas_size: int = CANVAS_SIZE) -> tuple[NDArray[np.float32], CanvasFit]:
-    """(H, W, 3) uint8 -> the (1, 3, S, S) float32 canvas, and where the photo lies on it."""
+    """(H, W, 3) uint8 -> the (1, 3, S, S) float32 canvas, and the photo's place on it."""
     fit = fit_photo((photo.shape[0], photo.shape[1]), canvas_size)
     return normalise_and_pad(resize_photo(photo, fit), canvas_size), fit
 
 
 def check_canvas_size(canvas_size: int) -> None:
-    """Raise ValueError unless every encoder can work at this size."""
+    """Check that every encoder can work on a canvas of this size.
+
+    Raises:
+        ValueError: not a multiple of 64, or larger than 4096.
+    """
     fits = isinstance(canvas_size, int) and CANVAS_MULTIPLE <= canvas_size <= MAX_CANVAS_SIZE
     if not fits or canvas_size % CANVAS_MULTIPLE:
         raise ValueError(

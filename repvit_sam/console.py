@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: progress bars and errors on stderr, as one sentence each; results go to stdout."""
+"""Progress bars, and errors as one sentence each, on stderr; results go to stdout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .errors import RepVitSamError
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """End the program with ``Error: ...`` and exit code 1 where this package, or a wrong argument, says why."""
+    """Turn expected errors into ``Error: ...`` on stderr and exit code 1; a bug still shows its traceback."""
     try:
         yield
     except (RepVitSamError, ValueError, ConnectionError) as error:
@@ -33,7 +33,7 @@ def report_errors() -> Iterator[None]:
     except MemoryError:
         _stop("not enough memory; take a smaller photo, or fewer points at once")
     except RuntimeError as error:
-        # CUDA's, MPS's and the CPU allocator's words for it
+        # the messages of CUDA, MPS and the CPU's allocator
         if not re.search("out of memory|allocate memory|not enough memory", str(error)):
             raise
         _stop("not enough memory; take a smaller photo, fewer points at once, or another --device")
@@ -45,25 +45,25 @@ def report_errors() -> Iterator[None]:
 
 
 def spinner(text: str) -> Status:
-    """A line that turns while something without steps takes its time: ``with spinner("reading"):``"""
+    """A spinner with a text, for work without steps: ``with spinner("reading"):``"""
     return Console(stderr=True).status(text)
 
 
 def progress_bar() -> Progress:
-    """Counts steps; vanishes when done, stays silent where stderr is no terminal."""
+    """A bar that counts steps and disappears at the end; it is not shown if stderr is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return _bar(*columns)
 
 
 def say(bar: Progress, line: str, err: bool = False) -> None:
-    """Print a line while a bar is shown, the bar taken away for a moment."""
+    """Print a line above the bar."""
     bar.stop()
     typer.echo(line, err=err)
     bar.start()
 
 
 def download_bar() -> Progress:
-    """Counts bytes."""
+    """A bar that counts bytes, like ``progress_bar``."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -75,7 +75,7 @@ def download_bar() -> Progress:
 
 
 def _bar(*columns: ProgressColumn) -> Progress:
-    # rich would redirect stdout into the bar's console, so that results never reach a pipe
+    # by default rich redirects stdout into the bar's console, and results would not reach a pipe
     console = Console(stderr=True)
     return Progress(
         *columns,

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""Chooses and checks the device to compute on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ _DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """ "auto" -> CUDA, then MPS, then CPU; anything else must be there."""
+    """A device that is there.
+
+    Args:
+        device: "auto" takes CUDA, then Apple's MPS, then the CPU; else a device as torch names it.
+
+    Raises:
+        ValueError: the device is unknown, or not available on this machine.
+    """
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -16,7 +23,7 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     try:
         chosen = torch.device(device)
         if chosen.type not in _DEVICES:
-            raise RuntimeError(f"only {', '.join(_DEVICES)} compute")
+            raise RuntimeError(f"known are {', '.join(_DEVICES)}")
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]

@@ -1,4 +1,4 @@
-"""An encoded photo: the image embedding and where the photo lies on the canvas; kept in files for later prompts."""
+"""An encoded photo: the image embedding and the photo's place on the canvas; saved to files and loaded."""
 
 from __future__ import annotations
 
@@ -23,11 +23,20 @@ _FORMAT = "repvit-sam-embedding/1"
 
 @dataclass(frozen=True)
 class EncodedPhoto:
-    """What prompts are decoded against.
+    """A photo after the image encoder: all that is needed to decode prompts on it.
 
     Attributes:
-        image_embedding: (1, 256, S/16, S/16), an array of the engine that made it: a tensor, or NumPy's without torch.
-        fit: the photo's size and place on the canvas.
+        image_embedding: (1, 256, S/16, S/16), an array of the backend that made it: a tensor on PyTorch, else NumPy's.
+        fit: the photo's size and its place on the canvas.
+
+    Example:
+        >>> import repvit_sam
+        >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+        >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+        >>> encoded = predictor.encoded  # keep it, and set it again later
+        >>> tuple(encoded.image_embedding.shape), encoded.fit.photo_hw, encoded.fit.content_hw
+        ((1, 256, 64, 64), (400, 600), (683, 1024))
+        >>> predictor.encoded = encoded
     """
 
     image_embedding: Any
@@ -35,7 +44,7 @@ class EncodedPhoto:
 
 
 def encoder_fingerprint(encoder: nn.Module) -> str:
-    """SHA-256 over the encoder's names and values, equal for the same weights in fp16, fp32, fused or not."""
+    """SHA-256 over the encoder's names and values; the same for equal weights, whether fused, fp16 or fp32."""
     before_fusing = getattr(encoder, "fingerprint_before_fusing", None)
     if isinstance(before_fusing, str):
         return before_fusing
@@ -48,7 +57,7 @@ def encoder_fingerprint(encoder: nn.Module) -> str:
 
 
 def save_embedding(encoded: EncodedPhoto, path: str | os.PathLike[str], fingerprint: str) -> None:
-    """Write one encoded photo as safetensors (4 MB), with the fingerprint of the encoder that made it."""
+    """Write one encoded photo to a safetensors file (4 MB), with the fingerprint of the encoder that made it."""
     from safetensors.numpy import save_file
 
     metadata = {
@@ -65,7 +74,10 @@ def save_embedding(encoded: EncodedPhoto, path: str | os.PathLike[str], fingerpr
 def load_embedding(
     path: str | os.PathLike[str], fingerprint: str, canvas_size: int
 ) -> tuple[NDArray[np.float32], CanvasFit]:
-    """Read an encoded photo back: its image embedding and its place on the canvas.
+    """Read an encoded photo: its image embedding and its place on the canvas.
+
+    Args:
+        fingerprint, canvas_size: those of the model that is going to decode it.
 
     Raises:
         CheckpointError: missing, damaged, no embedding file, or made by another encoder or on another canvas.
@@ -89,10 +101,14 @@ def load_embedding(
     if metadata["encoder"] != fingerprint:
         raise CheckpointError(f"{path} was made by another image encoder than this model's; call set_image again")
     if fit.canvas_size != canvas_size:
-        raise CheckpointError(f"{path} was made on a canvas of {fit.canvas_size}, this model's is {canvas_size}")
+        raise CheckpointError(
+            f"{path} was made on a canvas of {fit.canvas_size}, this model's is {canvas_size}; call set_image again"
+        )
     grid = canvas_size // EMBEDDING_STRIDE
     if embedding.ndim != 4 or embedding.shape[0] != 1 or embedding.shape[2:] != (grid, grid):
-        raise CheckpointError(f"{path} holds an embedding of shape {tuple(embedding.shape)}, not of this model's")
+        raise CheckpointError(
+            f"{path} must hold an embedding (1, C, {grid}, {grid}), got {tuple(embedding.shape)}; call set_image again"
+        )
     return embedding, fit
 
 

@@ -1,4 +1,4 @@
-"""Files that are never half-written: write beside, then rename."""
+"""Write files whole or not at all, and hash them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path in the same folder; it takes the name ``path`` when the block ends without an error."""
+    """Yield a temporary path in the same folder, which is renamed to ``path`` if the block ends without an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
         yield beside
-        # some writers (safetensors) make files that their owner alone can read; give them the user's usual mode
+        # some writers (safetensors) make files that only their owner can read; set the user's usual mode
         mask = os.umask(0)
         os.umask(mask)
         beside.chmod(0o666 & ~mask)

@@ -1,11 +1,9 @@
-"""``load``: from a checkpoint's name to something that predicts, on the backend that is asked for."""
+"""``load``: a checkpoint's name or path -> a model ready to predict, on PyTorch or ONNX Runtime."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Literal, overload
-
-from .backends import BACKENDS
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +44,7 @@ def load(
 
     Args:
         name_or_path: "default", "small", another name from ``repvit-sam weights list``, or the path of a checkpoint
-            file in any known layout; the variant is read from the file. With ``engine="onnx"`` the folder that
+            file in any known key layout; the variant is read from the file. With ``engine="onnx"`` the folder that
             ``repvit-sam export onnx`` wrote.
         device: "auto" takes CUDA, then Apple's MPS, then the CPU.
         fuse: fold batch norms into the convolutions (the same masks, faster). False keeps the network trainable. An
@@ -55,9 +53,14 @@ def load(
             ViTs work on 1024 only, an exported model on the size it was exported for.
         engine: the backend: "torch", or "onnx", which needs onnxruntime and no torch.
 
+    Returns:
+        a model in eval mode, on its device: a ``SamModel``, or with ``engine="onnx"`` a backend; ``SamPredictor`` takes
+        both.
+
     Raises:
         CheckpointError: not on this machine, not a checkpoint, or it does not fit; the message says which key.
-        ValueError: the device is not available, or the canvas size or the engine is not supported.
+        ValueError: the device is not available (checked before the file is read), or the canvas size or the engine is
+            not supported.
 
     Example:
         >>> import repvit_sam
@@ -65,6 +68,8 @@ def load(
         >>> model.variant, model.canvas_size
         ('repvit_m0_9', 1024)
     """
+    from .backends import BACKENDS
+
     if engine not in BACKENDS:
         raise ValueError(f"engine must be one of {', '.join(BACKENDS)}, got {engine!r}")
     if engine == "onnx":

@@ -1,24 +1,23 @@
-"""Everything in a photo: a grid of points, each decoded to three masks, of which the firm and distinct ones are kept.
+"""Masks of everything in a photo: a grid of points, three masks for each, of which the stable and distinct ones stay.
 
 ``SamAutomaticMaskGenerator`` has the parameters, defaults and records of segment_anything's, and gives the same masks
-(tests/repvit_sam/test_mask_generator.py). It differs in how it gets there: masks that the model itself thinks poor are
-dropped before they are brought to photo size, those left are brought there a few at a time, and it runs on any device.
+(tests/repvit_sam/test_mask_generator.py). It differs in how it works: masks that the model itself rates low are dropped
+before they are resized to the photo, the others are resized a few at a time, and it runs on any device and backend.
+Filtering is done by torch on the CPU, so torch must be installed for an ONNX model, too.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything.modeling import Sam
+from segment_anything.utils.amg import generate_crop_boxes, remove_small_regions
 from torch import Tensor
-from torchvision.ops import nms
+from torchvision.ops import box_area, nms
 
 from .backends import Backend
 from .masks import MASK_THRESHOLD, Mask, logits_in_parts, mask_box_xyxy, mask_slice, sam_bbox, stability_score
@@ -27,16 +26,19 @@ from .predictor import SamPredictor
 from .prompts import CanvasPrompts
 from .rle import Rle, decode_rle, encode_rle, uncompressed_rle
 
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
+
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 Progress = Callable[[int, int], None]  # points done, points in all
 BoxXyxy = tuple[int, int, int, int]
 
-_EDGE_TOLERANCE = 20.0  # pixels: a box this near to a crop's edge was probably cut by it (SAM)
+_EDGE_TOLERANCE = 20.0  # pixels: a box this close to a crop's edge was probably cut by it (as in segment_anything)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One mask on its way through the filters, in the frame of the whole photo."""
+    """A mask that passed the thresholds; all coordinates are pixels of the whole photo."""
 
     rle: Rle
     box_xyxy: BoxXyxy
@@ -68,6 +70,16 @@ class SamAutomaticMaskGenerator:
 
     Raises:
         ValueError: parameters that contradict each other or are out of range.
+
+    Example:
+        >>> import repvit_sam
+        >>> model = repvit_sam.load("small", device="cpu", canvas=512)
+        >>> generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=4, pred_iou_thresh=0.8)
+        >>> records = generator.generate(repvit_sam.example_photo("coffee"))
+        >>> sorted(records[0])
+        ['area', 'bbox', 'crop_box', 'point_coords', 'predicted_iou', 'segmentation', 'stability_score']
+        >>> records[0]["segmentation"].shape, records[0]["segmentation"].dtype
+        ((400, 600), dtype('bool'))
     """
 
     def __init__(
@@ -87,21 +99,12 @@ class SamAutomaticMaskGenerator:
         min_mask_region_area: int = 0,
         output_mode: str = "binary_mask",
     ) -> None:
-        if (points_per_side is None) == (point_grids is None):
-            raise ValueError("give exactly one of points_per_side and point_grids")
         if output_mode not in OUTPUT_MODES:
             raise ValueError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}")
-        if points_per_batch < 1 or crop_n_layers < 0 or crop_n_points_downscale_factor < 1:
-            raise ValueError("points_per_batch and the downscale factor must be at least 1, crop_n_layers at least 0")
-        if point_grids is None:
-            if points_per_side is None or points_per_side < 1:
-                raise ValueError(f"points_per_side must be at least 1, got {points_per_side}")
-            sides = [int(points_per_side / crop_n_points_downscale_factor**layer) for layer in range(crop_n_layers + 1)]
-            point_grids = [point_grid(side) for side in sides]
-        if len(point_grids) != crop_n_layers + 1:
-            raise ValueError(f"point_grids needs one grid a layer, {crop_n_layers + 1}, got {len(point_grids)}")
+        if points_per_batch < 1:
+            raise ValueError(f"points_per_batch must be at least 1, got {points_per_batch}")
+        self.point_grids = _point_grids(points_per_side, point_grids, crop_n_layers, crop_n_points_downscale_factor)
         self.predictor = SamPredictor(model)
-        self.point_grids = [np.asarray(grid, dtype=np.float64).reshape(-1, 2) for grid in point_grids]
         self.points_per_batch = points_per_batch
         self.pred_iou_thresh = pred_iou_thresh
         self.stability_score_thresh = stability_score_thresh
@@ -119,17 +122,22 @@ class SamAutomaticMaskGenerator:
 
         Args:
             image: whatever ``read_photo`` takes.
-            progress: called with points done and points in all after every batch; an exception from it (a person's
-                "cancel") ends the work.
+            progress: called with points done and points in all after every batch; an exception raised in it ends the
+                work (for a "cancel" button).
 
         Returns:
-            one record a mask, SA-1B's keys: segmentation, area (pixels), bbox (XYWH), predicted_iou, point_coords
-            [[x, y]], stability_score, crop_box (XYWH).
+            one record for each mask, with SA-1B's keys: segmentation, area (pixels), bbox (x, y, width, height as
+            segment_anything counts them: one less than COCO's), predicted_iou, point_coords [[x, y]], stability_score,
+            crop_box (x, y, width, height). Coordinates are pixels of the photo.
+
+        Raises:
+            PhotoError: the image cannot be read.
         """
         photo = read_photo(image)
-        layout = crop_boxes((photo.shape[0], photo.shape[1]), self.crop_n_layers, self.crop_overlap_ratio)
+        photo_hw = (photo.shape[0], photo.shape[1])
+        boxes, layers = generate_crop_boxes(photo_hw, self.crop_n_layers, self.crop_overlap_ratio)
         # a photo of a few pixels has crops without any
-        crops = [(box, layer) for box, layer in layout if box[2] > box[0] and box[3] > box[1]]
+        crops = [(tuple(box), n) for box, n in zip(boxes, layers, strict=True) if box[2] > box[0] and box[3] > box[1]]
         total = sum(len(self.point_grids[layer]) for _, layer in crops)
         done = 0
         kept: list[Candidate] = []
@@ -140,16 +148,18 @@ class SamAutomaticMaskGenerator:
                 done += points_done
                 if progress:
                     progress(done, total)
-            kept += _distinct(found, [c.predicted_iou for c in found], self.box_nms_thresh)
+            kept += _distinct(found, torch.tensor([c.predicted_iou for c in found]), self.box_nms_thresh)
         self.predictor.reset_image()
-        if len(crops) > 1:  # smaller crops see more detail
-            kept = _distinct(kept, [1 / _box_area(c.crop_xyxy) for c in kept], self.crop_nms_thresh)
+        if len(crops) > 1:  # smaller crops show more detail, so their masks win
+            crop_areas = box_area(torch.tensor([c.crop_xyxy for c in kept]).reshape(-1, 4))
+            kept = _distinct(kept, 1 / crop_areas, self.crop_nms_thresh)
         if self.min_mask_region_area > 0:
-            kept = _without_specks(kept, self.min_mask_region_area, max(self.box_nms_thresh, self.crop_nms_thresh))
+            nms_threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
+            kept = _without_small_regions(kept, self.min_mask_region_area, nms_threshold)
         return [self._record(candidate) for candidate in kept]
 
     def _crop_candidates(self, photo: Photo, crop_xyxy: BoxXyxy, layer: int) -> Iterator[tuple[int, list[Candidate]]]:
-        """(points decoded, the masks that pass) for each batch of one crop's grid."""
+        """For each batch of one crop's grid: how many points were decoded, and the masks that pass."""
         x0, y0, x1, y1 = crop_xyxy
         self.predictor.set_image(np.ascontiguousarray(photo[y0:y1, x0:x1]))
         points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
@@ -179,16 +189,18 @@ class SamAutomaticMaskGenerator:
                 if self.stability_score_thresh > 0 and not stability >= self.stability_score_thresh:
                     continue
                 x, y = points_xy[number // 3]
-                candidate = _candidate(mask, float(ious[number]), stability, (x, y), crop_xyxy, photo_hw)
-                if not _cut_by_crop(candidate.box_xyxy, crop_xyxy, photo_hw):
-                    candidates.append(candidate)
+                whole, box_xyxy = _on_photo(mask, crop_xyxy, photo_hw)
+                if not _cut_by_crop(box_xyxy, crop_xyxy, photo_hw):
+                    point = (float(x + crop_xyxy[0]), float(y + crop_xyxy[1]))
+                    iou = float(ious[number])
+                    candidates.append(Candidate(encode_rle(whole), box_xyxy, iou, stability, point, crop_xyxy))
         return candidates
 
     def _record(self, candidate: Candidate) -> dict[str, Any]:
         mask = decode_rle(candidate.rle)
         segmentations: dict[str, Callable[[], Any]] = {
             "binary_mask": lambda: mask,
-            "uncompressed_rle": lambda: uncompressed_rle(mask),
+            "uncompressed_rle": lambda: uncompressed_rle(candidate.rle),
             "coco_rle": lambda: candidate.rle,
         }
         return {
@@ -210,41 +222,38 @@ def point_grid(points_per_side: int) -> NDArray[np.float64]:
     return np.stack([x, y], axis=-1).reshape(-1, 2)
 
 
-def crop_boxes(photo_hw: tuple[int, int], layers: int, overlap_ratio: float) -> Iterator[tuple[BoxXyxy, int]]:
-    """The photo itself as layer 0, then layer i of 2^i x 2^i overlapping crops, column by column.
+def _point_grids(
+    points_per_side: int | None, point_grids: Sequence[NDArray[Any]] | None, crop_n_layers: int, factor: int
+) -> list[NDArray[np.float64]]:
+    """One (N, 2) grid of points in 0..1 for the photo and for each layer of crops."""
+    if (points_per_side is None) == (point_grids is None):
+        raise ValueError("give exactly one of points_per_side and point_grids")
+    if crop_n_layers < 0 or factor < 1:
+        raise ValueError(
+            "crop_n_layers must be at least 0 and crop_n_points_downscale_factor at least 1, "
+            f"got {crop_n_layers} and {factor}"
+        )
+    if points_per_side is not None:
+        if points_per_side < 1:
+            raise ValueError(f"points_per_side must be at least 1, got {points_per_side}")
+        return [point_grid(int(points_per_side / factor**layer)) for layer in range(crop_n_layers + 1)]
+    grids = [np.asarray(grid, dtype=np.float64).reshape(-1, 2) for grid in point_grids or ()]
+    if len(grids) != crop_n_layers + 1:
+        raise ValueError(
+            f"point_grids must have one grid for the photo and one for each crop layer, {crop_n_layers + 1}, "
+            f"got {len(grids)}"
+        )
+    return grids
 
-    Source: SAM's appendix, and equal to segment_anything.utils.amg.generate_crop_boxes.
-    """
-    height, width = photo_hw
-    yield (0, 0, width, height), 0
-    for layer in range(1, layers + 1):
-        crops_a_side = 2**layer
-        overlap = int(overlap_ratio * min(height, width) * (2 / crops_a_side))
-        crop_width = math.ceil((overlap * (crops_a_side - 1) + width) / crops_a_side)
-        crop_height = math.ceil((overlap * (crops_a_side - 1) + height) / crops_a_side)
-        for column in range(crops_a_side):
-            for row in range(crops_a_side):
-                x0, y0 = (crop_width - overlap) * column, (crop_height - overlap) * row
-                yield (x0, y0, min(x0 + crop_width, width), min(y0 + crop_height, height)), layer
 
-
-def _candidate(
-    mask: Tensor,
-    predicted_iou: float,
-    stability: float,
-    point_xy: tuple[float, float],
-    crop_xyxy: BoxXyxy,
-    photo_hw: tuple[int, int],
-) -> Candidate:
-    """A mask of a crop, moved to its place in the photo."""
+def _on_photo(mask: Tensor, crop_xyxy: BoxXyxy, photo_hw: tuple[int, int]) -> tuple[Mask, BoxXyxy]:
+    """A mask of a crop, and its box -> the same in the whole photo."""
     left, top, right, bottom = crop_xyxy
+    in_crop = mask.cpu().numpy()
     whole = np.zeros(photo_hw, dtype=bool)
-    whole[top:bottom, left:right] = mask.cpu().numpy()
-    box = mask_box_xyxy(whole)
-    if not whole.any():
-        box = (left, top, left, top)  # segment_anything's empty box, moved with the crop
-    point = (float(point_xy[0] + left), float(point_xy[1] + top))
-    return Candidate(encode_rle(whole), box, predicted_iou, stability, point, crop_xyxy)
+    whole[top:bottom, left:right] = in_crop
+    x0, y0, x1, y1 = mask_box_xyxy(in_crop)
+    return whole, (x0 + left, y0 + top, x1 + left, y1 + top)
 
 
 def _cut_by_crop(box_xyxy: BoxXyxy, crop_xyxy: BoxXyxy, photo_hw: tuple[int, int]) -> bool:
@@ -256,41 +265,20 @@ def _cut_by_crop(box_xyxy: BoxXyxy, crop_xyxy: BoxXyxy, photo_hw: tuple[int, int
     )
 
 
-def _distinct(candidates: list[Candidate], scores: list[float], threshold: float) -> list[Candidate]:
-    """Non-maximum suppression on boxes; the best score first."""
-    if not candidates:
-        return []
-    boxes = torch.tensor([c.box_xyxy for c in candidates], dtype=torch.float)
-    keep = nms(boxes, torch.tensor(scores, dtype=torch.float), threshold)
-    return [candidates[index] for index in keep.tolist()]
+def _distinct(candidates: list[Candidate], scores: Tensor, threshold: float) -> list[Candidate]:
+    """Non-maximum suppression on boxes; the highest score first."""
+    boxes = torch.tensor([c.box_xyxy for c in candidates], dtype=torch.float).reshape(-1, 4)
+    return [candidates[index] for index in nms(boxes, scores.float(), threshold).tolist()]
 
 
-def _without_specks(candidates: list[Candidate], min_area: int, nms_threshold: float) -> list[Candidate]:
-    """Fill small holes, drop small islands; among masks that became alike, those that needed no repair stay."""
-    repaired, scores = [], []
+def _without_small_regions(candidates: list[Candidate], min_area: int, nms_threshold: float) -> list[Candidate]:
+    """Fill small holes and drop small islands; of masks that are now alike, those that were not changed stay."""
+    cleaned, scores = [], []
     for candidate in candidates:
-        mask, filled = _without_small(decode_rle(candidate.rle), min_area, holes=True)
-        mask, dropped = _without_small(mask, min_area, holes=False)
+        mask, filled = remove_small_regions(decode_rle(candidate.rle), min_area, mode="holes")
+        mask, dropped = remove_small_regions(mask, min_area, mode="islands")
         scores.append(0.0 if filled or dropped else 1.0)
         if filled or dropped:
             candidate = replace(candidate, rle=encode_rle(mask), box_xyxy=mask_box_xyxy(mask))
-        repaired.append(candidate)
-    return _distinct(repaired, scores, nms_threshold)
-
-
-def _without_small(mask: Mask, min_area: int, holes: bool) -> tuple[Mask, bool]:
-    """(mask without 8-connected regions under ``min_area``, whether anything changed); the largest island stays."""
-    _, regions, stats, _ = cv2.connectedComponentsWithStats((mask ^ holes).astype(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]  # row 0 is what is not counted
-    small = np.flatnonzero(areas < min_area) + 1
-    if not small.size:
-        return mask, False
-    if holes:
-        return mask | np.isin(regions, small), True
-    large = np.flatnonzero(areas >= min_area) + 1
-    return np.isin(regions, large if large.size else [int(areas.argmax()) + 1]), True
-
-
-def _box_area(box_xyxy: BoxXyxy) -> int:
-    x0, y0, x1, y1 = box_xyxy
-    return (x1 - x0) * (y1 - y0)
+        cleaned.append(candidate)
+    return _distinct(cleaned, torch.tensor(scores), nms_threshold)

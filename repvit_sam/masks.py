@@ -1,4 +1,4 @@
-"""Logits -> masks at photo size; which mask to take; stability scores; boxes of masks."""
+"""Logits -> masks at photo size; which of several masks to take; stability scores; boxes of masks."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import CanvasFit
-from .upscaling import resize_logits
+from .resize import resize_logits
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MASK_THRESHOLD = 0.0  # logits above it are object (SAM)
-ALL_MASKS = slice(0, 4)  # of the decoder: the single mask, then the three for an ambiguous prompt
+ALL_MASKS = slice(0, 4)  # the decoder's masks: the single one, then the three for an ambiguous prompt
 
-_PIXELS_AT_ONCE = 32_000_000  # float32 logits at photo size in one go: 128 MB
+_PIXELS_AT_ONCE = 32_000_000  # float32 logits at photo size: 128 MB
 
 Mask = NDArray[np.bool_]
-Logits = TypeVar("Logits", "Tensor", NDArray[np.float32])  # an engine's own arrays
+Logits = TypeVar("Logits", "Tensor", NDArray[np.float32])  # a backend's own arrays
 
 
 def logits_to_photo(low_res_logits: Logits, fit: CanvasFit) -> Logits:
-    """(B, C, S/4, S/4) -> (B, C, H, W), still logits: up to the canvas, cut the padding, then to the photo.
+    """(B, C, S/4, S/4) logits -> (B, C, H, W) logits: resize to the canvas, cut the padding off, resize to the photo.
 
-    The two bilinear steps are SAM's (Sam.postprocess_masks); for tensors equal to it to the bit.
+    The two bilinear steps are SAM's (Sam.postprocess_masks), and for tensors equal to it to the bit.
     """
     on_canvas = resize_logits(low_res_logits, (fit.canvas_size, fit.canvas_size))
     height, width = fit.content_hw
@@ -35,7 +35,7 @@ def logits_to_photo(low_res_logits: Logits, fit: CanvasFit) -> Logits:
 
 
 def logits_in_parts(low_res_logits: Logits, fit: CanvasFit) -> Iterator[Logits]:
-    """(N, S/4, S/4) -> (n, H, W) logits, part by part, so that float32 at photo size never fills the memory."""
+    """(N, S/4, S/4) logits -> (n, H, W) logits, some at a time, since all of them as float32 could fill the memory."""
     if not len(low_res_logits):
         return
     pixels = max(fit.photo_hw[0] * fit.photo_hw[1], fit.canvas_size**2)
@@ -45,20 +45,20 @@ def logits_in_parts(low_res_logits: Logits, fit: CanvasFit) -> Iterator[Logits]:
 
 
 def mask_slice(multimask_output: bool) -> slice:
-    """Which of the decoder's four: the three for an ambiguous prompt, or the single one, which comes first."""
+    """Which of the decoder's four masks: the three for an ambiguous prompt, or the single one, which comes first."""
     return slice(1, None) if multimask_output else slice(0, 1)
 
 
 def best_mask(iou_predictions: NDArray[Any]) -> int:
-    """The index of the mask that the model itself thinks best, of (C,) predictions."""
+    """The index of the mask with the highest predicted IoU, of (C,) predictions."""
     return int(np.argmax(iou_predictions))
 
 
 def stability_score(logits: Tensor, offset: float = 1.0) -> Tensor:
-    """IoU between the mask cut a little higher and a little lower than the threshold: (..., H, W) -> (...).
+    """IoU of two masks, one thresholded ``offset`` logits higher, one as much lower: (..., H, W) -> (...).
 
-    Source: SAM, section 5 of the appendix; segment_anything.utils.amg.calculate_stability_score. An empty mask gives 0
-    there divided by 0; here 0.
+    Source: SAM, appendix, section 5; segment_anything.utils.amg.calculate_stability_score, which divides 0 by 0 for an
+    empty mask; here its score is 0.
     """
     high = (logits > MASK_THRESHOLD + offset).flatten(-2).sum(-1)
     low = (logits > MASK_THRESHOLD - offset).flatten(-2).sum(-1)
@@ -66,25 +66,32 @@ def stability_score(logits: Tensor, offset: float = 1.0) -> Tensor:
 
 
 def mask_box_xyxy(mask: Mask) -> tuple[int, int, int, int]:
-    """The tight box of a mask: first and last object pixel, x0, y0, x1, y1, inclusive; zeros for an empty mask.
+    """(H, W) -> x0, y0, x1, y1 of the first and last object pixels, both inside the box; zeros for an empty mask.
 
-    Inclusive corners are what segment_anything's batched_mask_to_box gives.
+    Equal to segment_anything's batched_mask_to_box.
+    """
+    rows, columns = mask_extent(mask)
+    return columns.start, rows.start, max(columns.stop - 1, 0), max(rows.stop - 1, 0)
+
+
+def mask_extent(mask: Mask) -> tuple[slice, slice]:
+    """(H, W) -> rows and columns from the first to the last object pixel: ``mask[mask_extent(mask)]`` is the object.
+
+    Both slices are empty (0 to 0) for an empty mask.
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not rows.size:
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def sam_bbox(box_xyxy: Sequence[int]) -> list[int]:
-    """x0, y0, x1, y1 -> x, y, width, height as segment_anything writes it: x1 - x0, without the last pixel."""
+    """x0, y0, x1, y1 -> x, y, width, height as segment_anything's records have it: width is x1 - x0, one short."""
     x0, y0, x1, y1 = box_xyxy
     return [x0, y0, x1 - x0, y1 - y0]
 
 
 def coco_bbox(mask: Mask) -> list[int]:
-    """x, y, width, height as COCO has them, the last pixel counted (pycocotools' toBbox)."""
-    if not mask.any():
-        return [0, 0, 0, 0]
-    x0, y0, x1, y1 = mask_box_xyxy(mask)
-    return [x0, y0, x1 - x0 + 1, y1 - y0 + 1]
+    """(H, W) -> x, y, width, height in pixels as COCO counts them (pycocotools' toBbox); zeros for an empty mask."""
+    rows, columns = mask_extent(mask)
+    return [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]

@@ -1,4 +1,4 @@
-"""Anything that shows a picture -> a photo: (H, W, 3) uint8 RGB, the way a person sees it.
+"""Files, bytes, PIL images, arrays and tensors -> a photo: (H, W, 3) uint8 RGB, the way a person sees it.
 
 EXIF orientation is applied, transparency is laid on white, grey, palette and CMYK become RGB, 16 bits become 8, and of
 several frames the first is taken. Colour profiles are not applied (the network was not trained with them either).
@@ -11,7 +11,7 @@ import io
 import os
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,28 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import PhotoError
 
 Photo = NDArray[np.uint8]
-PhotoSource = Union[str, "os.PathLike[str]", bytes, bytearray, BinaryIO, Image.Image, NDArray[Any], Any]
+
+
+class TensorLike(Protocol):
+    """A ``torch.Tensor``, named without importing torch."""
+
+    @property
+    def ndim(self) -> int: ...
+
+    @property
+    def shape(self) -> Any: ...
+
+    def permute(self, *dims: int) -> Any: ...
+
+    def detach(self) -> Any: ...
+
+
+PhotoSource = Union[str, "os.PathLike[str]", bytes, bytearray, BinaryIO, Image.Image, NDArray[Any], TensorLike]
 
 MAX_BYTES = 512 * 2**20
 MAX_PIXELS = 150_000_000  # 12,000 x 9,000 is 108 million
 
-# Pillow can open far more (some through external programs); a photo comes in one of these.
+# Pillow can open many more formats (some with external programs); these are the ones for photographs.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "AVIF")
 SUFFIXES = (
     ".jpg",
@@ -53,13 +69,19 @@ def read_photo(source: PhotoSource, max_pixels: int = MAX_PIXELS) -> Photo:
     Args:
         source: a path, the bytes of a file, an open binary file, a PIL image, a NumPy array (H, W), (H, W, 1 | 3 | 4)
             in RGB order, or a torch tensor (1 | 3 | 4, H, W). Arrays are uint8, uint16, bool, or float in 0..1.
-        max_pixels: larger pictures are refused by their header, before any pixel is decoded.
+        max_pixels: pictures with more are refused, before any pixel is decoded.
 
     Returns:
         (H, W, 3) uint8 RGB, C-contiguous.
 
     Raises:
         PhotoError: the source is missing, empty, damaged, too large, or not a picture.
+
+    Example:
+        >>> import repvit_sam
+        >>> photo = repvit_sam.read_photo(repvit_sam.example_photo("coffee"))
+        >>> photo.shape, photo.dtype
+        ((400, 600, 3), dtype('uint8'))
     """
     if isinstance(source, Image.Image):
         return _from_pil(source, "the PIL image", max_pixels)
@@ -69,7 +91,7 @@ def read_photo(source: PhotoSource, max_pixels: int = MAX_PIXELS) -> Photo:
         return _from_bytes(bytes(source), "the given bytes", max_pixels)
     if isinstance(source, (str, os.PathLike)):
         return _from_path(os.fspath(source), max_pixels)
-    if hasattr(source, "detach") and hasattr(source, "permute"):  # a torch tensor, without importing torch
+    if hasattr(source, "permute"):  # a torch tensor
         return _from_tensor(source)
     if hasattr(source, "read"):
         try:
@@ -77,7 +99,7 @@ def read_photo(source: PhotoSource, max_pixels: int = MAX_PIXELS) -> Photo:
         except (OSError, ValueError) as error:
             raise PhotoError(f"the given file cannot be read: {error}") from None
         if not isinstance(data, bytes):
-            raise PhotoError("a photo file must be opened in binary mode ('rb'); this one gives text")
+            raise PhotoError("a photo file must be opened in binary mode ('rb'); got one opened as text")
         return _from_bytes(data, "the given file", max_pixels)
     raise PhotoError(
         "a photo must be a path, bytes, a binary file, a PIL image, a NumPy array or a torch tensor, "
@@ -86,7 +108,7 @@ def read_photo(source: PhotoSource, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def photo_size(path: Path) -> tuple[int, int]:
-    """Height and width as ``read_photo`` gives them, from the file's header alone.
+    """(height, width) in pixels, as ``read_photo`` returns the photo, read from the file's header alone.
 
     Raises:
         PhotoError: not a picture.
@@ -101,10 +123,11 @@ def photo_size(path: Path) -> tuple[int, int]:
 
 
 def find_photos(words: list[str]) -> list[Path]:
-    """Paths, folders and glob patterns -> the photo files they stand for, each once, folders in name order.
+    """Paths, folders and glob patterns -> the photo files, each once; those of a folder are sorted by name.
 
     Raises:
-        PhotoError: a folder or pattern without photos. A path that does not exist is left for ``read_photo`` to name.
+        PhotoError: a folder or pattern without photos. A path that does not exist is returned, for ``read_photo`` to
+            report.
     """
     found: dict[Path, None] = {}
     for word in words:
@@ -152,7 +175,7 @@ def _from_bytes(data: bytes, name: str, max_pixels: int) -> Photo:
         return _from_heif(data, name, max_pixels)
     try:
         with warnings.catch_warnings():
-            # the limit is ours and is checked below, before any pixel is decoded
+            # _check_pixels applies our own limit, before any pixel is decoded
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=[f for f in FORMATS if _pillow_reads(f)])
     except UnidentifiedImageError:
@@ -209,7 +232,7 @@ def _check_pixels(width: int, height: int, name: str, max_pixels: int = MAX_PIXE
 def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16"):
         return _from_array(np.asarray(image).astype(np.uint16), name)
-    if image.mode == "I":  # 32-bit integers; older Pillow gives 16-bit PNG so
+    if image.mode == "I":  # 32-bit integers; older versions of Pillow open a 16-bit PNG as these
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise PhotoError(f"{name} holds 32-bit integers beyond 0..65535; convert it to 8 or 16 bits")

@@ -1,8 +1,8 @@
-"""One photo, any prompts: segment_anything's ``SamPredictor``, its signatures and results, and what its users ask for.
+"""``SamPredictor``: encode a photo once, then predict masks for any prompts, with segment_anything's signatures.
 
 Beyond the original: a photo may be anything ``read_photo`` takes; ``predict`` takes a batch of boxes or of point sets
-in one call; ``set_image_batch`` / ``predict_batch`` as in SAM 2; embeddings are saved and loaded; errors say what was
-expected. It runs on any backend (backends/), and imports torch only for one that needs it.
+in one call; ``set_image_batch`` and ``predict_batch`` work as in SAM 2; embeddings are saved and loaded; errors say
+what was expected. It runs on any backend (backends/), and imports torch only for one that needs it.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ if TYPE_CHECKING:
 
 Prediction = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 
-_PROMPTS_PER_PASS = 32  # bounds the decoder's memory; masks.py bounds that of logits at photo size
+_PROMPTS_PER_BATCH = 32  # decoded at once; masks.py limits the memory of logits at photo size
 
 
 class SamPredictor:
-    """Encode a photo once, then ask for masks as often as you like.
+    """Encode a photo once, then predict masks for as many prompts as you like.
 
     Args:
         sam_model: a model of this package, on any backend, or a ``Sam`` of segment_anything.
 
     Attributes:
-        backend: what computes.
+        model: the model it was made with.
+        backend: what encodes and decodes: the model itself, or PyTorch around it.
 
     Example:
         >>> import repvit_sam
@@ -71,20 +72,25 @@ class SamPredictor:
 
     @property
     def is_image_set(self) -> bool:
+        """Whether exactly one photo is set."""
         return len(self._encoded) == 1
 
     @property
     def encoded(self) -> EncodedPhoto:
-        """The photo that is set, to be kept and set again without encoding; PhotoNotSetError where there is none."""
+        """The photo that is set. Keep it and assign it later to set the photo again without encoding.
+
+        Raises:
+            PhotoNotSetError: no photo is set, or several are.
+        """
         if len(self._encoded) > 1:
-            raise PhotoNotSetError("several photos are set (set_image_batch); use predict_batch, or set_image for one")
+            raise PhotoNotSetError("several photos are set; call predict_batch, or set one with set_image(photo)")
         if not self._encoded:
             raise PhotoNotSetError("no photo is set; call set_image(photo) first")
         return self._encoded[0]
 
     @encoded.setter
     def encoded(self, encoded: EncodedPhoto) -> None:
-        """Set a photo that was encoded before, by a predictor on the same model."""
+        """Set a photo that a predictor on the same model encoded before."""
         self._encoded = (encoded,)
 
     @property
@@ -103,15 +109,15 @@ class SamPredictor:
         return self.encoded.image_embedding
 
     def set_image(self, image: PhotoSource, image_format: str = "RGB") -> None:
-        """Encode a photo; prompts from now on belong to it.
+        """Encode a photo; all prompts after this call refer to it.
 
         Args:
             image: whatever ``read_photo`` takes: (H, W, 3) uint8, a path, bytes, a PIL image, ...
-            image_format: "RGB", or "BGR" for arrays as OpenCV reads them. It speaks of arrays and tensors alone: a
-                file, bytes or a PIL image is always read as RGB.
+            image_format: order of the channels of an array or tensor: "RGB", or "BGR" as OpenCV reads them. Files,
+                bytes and PIL images say themselves what they hold, and are always read as RGB.
 
         Raises:
-            PhotoError: the image cannot be read. A photo that was set before stays set.
+            PhotoError: the image cannot be read, or the format is unknown. A photo set before stays set.
 
         Example:
             >>> import numpy as np, repvit_sam
@@ -123,11 +129,15 @@ class SamPredictor:
         self._encoded = (self._encode(self._read(image, image_format)),)
 
     def set_torch_image(self, transformed_image: Tensor, original_image_size: tuple[int, ...]) -> None:
-        """Encode a photo that is resized already.
+        """Encode a photo that is resized already. PyTorch models only.
 
         Args:
             transformed_image: (1, 3, H, W) RGB in 0..255, long side equal to the canvas.
             original_image_size: (H, W) of the photo before resizing.
+
+        Raises:
+            PhotoError: a tensor of another shape.
+            ValueError: the model does not run on PyTorch.
         """
         import torch
 
@@ -135,7 +145,7 @@ class SamPredictor:
         side = self._canvas_size
         shape = tuple(transformed_image.shape)
         if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != side:
-            raise PhotoError(f"set_torch_image takes (1, 3, H, W) with a long side of {side}, got {shape}")
+            raise PhotoError(f"transformed_image must have shape (1, 3, H, W) with a long side of {side}, got {shape}")
         height, width = (int(n) for n in original_image_size)
         fit = CanvasFit((height, width), (shape[2], shape[3]), side)
         # a tensor may be on any device and of any float type, so SAM's own preprocess normalises and pads it
@@ -144,9 +154,24 @@ class SamPredictor:
         self._encoded = (EncodedPhoto(embedding.contiguous(), fit),)
 
     def set_image_batch(self, image_list: Sequence[PhotoSource], image_format: str = "RGB") -> None:
-        """Encode several photos, of any sizes, for ``predict_batch``."""
+        """Encode several photos, of any sizes, for ``predict_batch``.
+
+        Args:
+            image_list: photos, each anything ``read_photo`` takes.
+            image_format: as in ``set_image``, for all of them.
+
+        Raises:
+            PhotoError: no list, an empty one, or a photo that cannot be read. Photos set before stay set.
+
+        Example:
+            >>> import repvit_sam
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu", canvas=512))
+            >>> predictor.set_image_batch([repvit_sam.example_photo("coffee"), repvit_sam.example_photo("chelsea")])
+            >>> predictor.is_image_set
+            False
+        """
         if isinstance(image_list, (str, bytes, os.PathLike)) or not len(image_list):
-            raise PhotoError("set_image_batch takes a list of one or more photos")
+            raise PhotoError(f"image_list must be a list of one or more photos, got {image_list!r:.50}")
         photos = [self._read(image, image_format) for image in image_list]
         self._encoded = tuple(self._encode(photo) for photo in photos)
 
@@ -168,30 +193,34 @@ class SamPredictor:
             point_labels: (N,) or (B, N): 1 object, 0 background, -1 padding that is ignored.
             box: (4,) XYXY in photo pixels; (B, 4) for a batch.
             mask_input: (1, h, w) logits, one of those returned before; (B, 1, h, w) for a batch.
-            multimask_output: three masks a prompt, for an ambiguous one such as a single point, to choose from by
-                predicted IoU; False gives one, better for a box or several points.
-            return_logits: float logits instead of bool masks.
-            batched: whether results have a leading batch axis. None reads it off the shapes, where a single box given
-                as (1, 4) counts as one prompt, as in segment_anything; pass True when B varies and may be 1.
+            multimask_output: three masks for each prompt, to choose from by predicted IoU: right for an ambiguous
+                prompt such as a single point. False gives one mask, which is better for a box or several points.
+            return_logits: return float logits instead of bool masks.
+            batched: whether the results have a leading batch axis. None decides by the shapes, and takes a single box
+                of shape (1, 4) as one prompt, as segment_anything does; pass True when B varies and may be 1.
 
         Returns:
-            masks (C, H, W), predicted IoU (C,) and low-resolution logits (C, h, w), which may go back in as
-            ``mask_input``; each with a leading B for a batch. C is 3 or 1.
+            masks (C, H, W) bool, predicted IoU (C,) and low-resolution logits (C, h, w) float32, to be passed as
+            ``mask_input`` later; each with a leading B for a batch. C is 3 or 1; h and w are a quarter of the canvas.
 
         Raises:
             PhotoNotSetError: before ``set_image``.
             PromptError: a prompt of the wrong shape, type or range.
+
+        Example:
+            >>> import repvit_sam
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+            >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+            >>> masks, iou_predictions, low_res_logits = predictor.predict([[300, 200]], [1])  # one point on the cup
+            >>> masks.shape, iou_predictions.shape, low_res_logits.shape
+            ((3, 400, 600), (3,), (3, 256, 256))
+            >>> boxes = [[170, 12, 425, 282], [0, 0, 90, 80]]
+            >>> predictor.predict(box=boxes, multimask_output=False)[0].shape
+            (2, 1, 400, 600)
         """
-        return self._predict(
-            self.encoded,
-            point_coords,
-            point_labels,
-            box,
-            mask_input,
-            multimask_output=multimask_output,
-            return_logits=return_logits,
-            batched=batched,
-        )
+        encoded = self.encoded
+        prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit, batched)
+        return self._predict(encoded, prompts, multimask_output, return_logits)
 
     def predict_torch(
         self,
@@ -202,11 +231,32 @@ class SamPredictor:
         multimask_output: bool = True,
         return_logits: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As ``predict``, for tensors on the model's device whose coordinates ``self.transform`` has brought to the
-        canvas: points (B, N, 2) with labels (B, N), boxes (B, 4), masks (B, 1, h, w).
+        """As ``predict``, for tensors on the model's device. PyTorch models only.
+
+        Args:
+            point_coords: (B, N, 2) x and y in pixels of the canvas, as ``self.transform`` gives them.
+            point_labels: (B, N): 1 object, 0 background, -1 padding.
+            boxes: (B, 4) XYXY in pixels of the canvas.
+            mask_input: (B, 1, h, w) or (1, 1, h, w) logits of an earlier prediction.
+            multimask_output, return_logits: as in ``predict``.
 
         Returns:
-            masks (B, C, H, W), predicted IoU (B, C), low-resolution logits (B, C, h, w).
+            masks (B, C, H, W), predicted IoU (B, C), low-resolution logits (B, C, h, w); C is 3 or 1.
+
+        Raises:
+            PhotoNotSetError: before ``set_image``.
+            PromptError: points without labels.
+            ValueError: the model does not run on PyTorch.
+
+        Example:
+            >>> import repvit_sam, torch
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu", canvas=512))
+            >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+            >>> boxes = torch.tensor([[170.0, 12, 425, 282], [0, 0, 90, 80]])
+            >>> on_canvas = predictor.transform.apply_boxes_torch(boxes, predictor.original_size)
+            >>> masks, _, _ = predictor.predict_torch(None, None, on_canvas, multimask_output=False)
+            >>> masks.shape
+            torch.Size([2, 1, 400, 600])
         """
         import torch
 
@@ -233,23 +283,43 @@ class SamPredictor:
         multimask_output: bool = True,
         return_logits: bool = False,
     ) -> tuple[list[NDArray[Any]], list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-        """``predict`` for each photo of ``set_image_batch``: one entry a photo in every list that is given."""
+        """``predict`` for each photo of ``set_image_batch``.
+
+        Args:
+            point_coords_batch, point_labels_batch, box_batch, mask_input_batch: lists with one entry for each photo,
+                each what ``predict`` takes (an entry may be None).
+            multimask_output, return_logits: as in ``predict``.
+
+        Returns:
+            three lists with one entry for each photo: masks, predicted IoU, low-resolution logits, as ``predict``
+            returns them.
+
+        Raises:
+            PhotoNotSetError: before ``set_image_batch``.
+            PromptError: a list of another length, or a prompt of the wrong shape, type or range.
+
+        Example:
+            >>> import repvit_sam
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu", canvas=512))
+            >>> predictor.set_image_batch([repvit_sam.example_photo("coffee"), repvit_sam.example_photo("chelsea")])
+            >>> boxes = [[170, 12, 425, 282], [80, 20, 400, 299]]
+            >>> masks, _, _ = predictor.predict_batch(box_batch=boxes, multimask_output=False)
+            >>> [mask.shape for mask in masks]
+            [(1, 400, 600), (1, 300, 451)]
+        """
         if not self._encoded:
             raise PhotoNotSetError("no photos are set; call set_image_batch([photo, ...]) first")
         columns = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
         for column in columns:
             if column is not None and len(column) != len(self._encoded):
-                raise PromptError(f"each list needs one entry a photo, {len(self._encoded)} here, got {len(column)}")
-        results = [
-            self._predict(
-                encoded,
-                *(None if column is None else column[index] for column in columns),
-                multimask_output=multimask_output,
-                return_logits=return_logits,
-                batched=None,
-            )
-            for index, encoded in enumerate(self._encoded)
-        ]
+                raise PromptError(
+                    f"each list must have one entry for each photo, {len(self._encoded)} here, got {len(column)}"
+                )
+        results = []
+        for index, encoded in enumerate(self._encoded):
+            given = (None if column is None else column[index] for column in columns)
+            prompts = check_prompts(*given, encoded.fit)
+            results.append(self._predict(encoded, prompts, multimask_output, return_logits))
         masks, iou_predictions, low_res_logits = (list(column) for column in zip(*results, strict=True))
         return masks, iou_predictions, low_res_logits
 
@@ -262,9 +332,9 @@ class SamPredictor:
             point_coords, point_labels, box, mask_input: as ``predict`` takes them, for one prompt.
 
         Returns:
-            low_res_logits (4, h, w) and predicted IoU (4,), in the backend's own arrays: at index 0 the mask that
-            ``multimask_output=False`` gives, then the three of ``multimask_output=True``. Bring them to the photo with
-            ``repvit_sam.masks.logits_to_photo``.
+            low_res_logits (4, h, w) and predicted IoU (4,), as the backend's own arrays: at index 0 the mask of
+            ``multimask_output=False``, then the three of ``multimask_output=True``.
+            ``repvit_sam.masks.logits_to_photo`` resizes them to the photo.
 
         Raises:
             PhotoNotSetError: before ``set_image``.
@@ -281,31 +351,48 @@ class SamPredictor:
         encoded = self.encoded
         prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit)
         if prompts.batched:
-            raise PromptError("predict_all takes one prompt; call it once for each")
+            raise PromptError(f"predict_all takes one prompt, got a batch of {prompts.count}; call it for each of them")
         low_res_logits, iou_predictions = self.backend.decode(
             encoded.image_embedding, prompts.on_canvas(encoded.fit), ALL_MASKS
         )
         return low_res_logits[0], iou_predictions[0]
 
     def get_image_embedding(self) -> Tensor | NDArray[np.float32]:
-        """(1, 256, S/16, S/16), of the photo that is set."""
+        """The image embedding (1, 256, S/16, S/16) of the photo that is set; S is the side of the canvas."""
         return self.encoded.image_embedding
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
-        """Keep the encoded photo in a file, for prompts another day without the encoder's cost."""
+        """Write the encoded photo to a safetensors file (4 MB), to predict later without encoding again.
+
+        Raises:
+            PhotoNotSetError: before ``set_image``.
+            OSError: the file cannot be written.
+
+        Example:
+            >>> import repvit_sam, tempfile
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+            >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+            >>> path = tempfile.mkdtemp() + "/coffee.safetensors"
+            >>> predictor.save_embedding(path)
+            >>> predictor.reset_image()
+            >>> predictor.load_embedding(path)
+            >>> predictor.original_size
+            (400, 600)
+        """
         save_embedding(self.encoded, path, self.backend.fingerprint())
 
     def load_embedding(self, path: str | os.PathLike[str]) -> None:
-        """Set the photo from a file of ``save_embedding``.
+        """Set the photo from a file that ``save_embedding`` wrote (see there for an example).
 
         Raises:
-            CheckpointError: missing, damaged, or made by another encoder or on another canvas than this model's.
+            CheckpointError: the file is missing or damaged, or was made by another encoder or on another canvas than
+                this model's.
         """
         embedding, fit = load_embedding(path, self.backend.fingerprint(), self._canvas_size)
-        self._encoded = (EncodedPhoto(self.backend.adopt(embedding), fit),)
+        self._encoded = (EncodedPhoto(self.backend.from_numpy(embedding), fit),)
 
     def reset_image(self) -> None:
-        """Forget the photo, or photos."""
+        """Forget the photo or photos that are set."""
         self._encoded = ()
 
     reset_predictor = reset_image  # SAM 2's name
@@ -326,30 +413,22 @@ class SamPredictor:
         return EncodedPhoto(self.backend.encode(canvas), fit)
 
     def _predict(
-        self,
-        encoded: EncodedPhoto,
-        point_coords: Any,
-        point_labels: Any,
-        box: Any,
-        mask_input: Any,
-        *,
-        multimask_output: bool,
-        return_logits: bool,
-        batched: bool | None,
+        self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool
     ) -> Prediction:
-        prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit, batched)
-        passes = [
-            self._predict_pass(encoded, prompts.part(start, start + _PROMPTS_PER_PASS), multimask_output, return_logits)
-            for start in range(0, prompts.count, _PROMPTS_PER_PASS)
-        ] or [_nothing(encoded.fit, 3 if multimask_output else 1, return_logits)]
+        parts = [
+            self._predict_part(
+                encoded, prompts.part(start, start + _PROMPTS_PER_BATCH), multimask_output, return_logits
+            )
+            for start in range(0, prompts.count, _PROMPTS_PER_BATCH)
+        ] or [_no_masks(encoded.fit, 3 if multimask_output else 1, return_logits)]
         masks, iou_predictions, low_res_logits = (
-            column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*passes, strict=True)
+            column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts, strict=True)
         )
         if prompts.batched:
             return masks, iou_predictions, low_res_logits
         return masks[0], iou_predictions[0], low_res_logits[0]
 
-    def _predict_pass(
+    def _predict_part(
         self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool
     ) -> Prediction:
         fit = encoded.fit
@@ -365,11 +444,11 @@ class SamPredictor:
         return masks, as_numpy(iou_predictions), as_numpy(low_res_logits)
 
 
-def _nothing(fit: CanvasFit, masks_a_prompt: int, return_logits: bool) -> Prediction:
-    """The answer to a batch of no prompts, such as the boxes of a detector that found nothing."""
+def _no_masks(fit: CanvasFit, masks_per_prompt: int, return_logits: bool) -> Prediction:
+    """The result for a batch of no prompts, for example the boxes of a detector that found nothing."""
     side = fit.canvas_size // LOGITS_STRIDE
     return (
-        np.zeros((0, masks_a_prompt, *fit.photo_hw), dtype=np.float32 if return_logits else np.bool_),
-        np.zeros((0, masks_a_prompt), dtype=np.float32),
-        np.zeros((0, masks_a_prompt, side, side), dtype=np.float32),
+        np.zeros((0, masks_per_prompt, *fit.photo_hw), dtype=np.float32 if return_logits else np.bool_),
+        np.zeros((0, masks_per_prompt), dtype=np.float32),
+        np.zeros((0, masks_per_prompt, side, side), dtype=np.float32),
     )

@@ -1,4 +1,4 @@
-"""The door for prompts: whatever a person passes -> checked arrays with a batch axis, in photo pixels."""
+"""Checks prompts: points, boxes and masks as a caller passes them -> arrays with a batch axis, in photo pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import PromptError
 
 @dataclass(frozen=True)
 class CanvasPrompts:
-    """B prompts as a decoder takes them, in canvas pixels; what was not given is None.
+    """B prompts as a decoder takes them, in canvas pixels; None for what was not given.
 
     Attributes:
         point_coords: (B, N, 2) x and y; NumPy arrays or tensors, as all of these.
@@ -53,14 +53,14 @@ class CanvasPrompts:
 
 @dataclass(frozen=True)
 class Prompts:
-    """Checked prompts for B masks; what was not given is None.
+    """B checked prompts; None for what was not given.
 
     Attributes:
         point_coords: (B, N, 2) x and y in photo pixels.
         point_labels: (B, N) int: 1 object, 0 background, -1 padding.
         boxes: (B, 4) XYXY in photo pixels.
         mask_input: (B, 1, S/4, S/4) logits of an earlier prediction.
-        batched: whether the caller gave a batch, and so expects one back.
+        batched: whether the caller passed a batch, and so expects one back.
     """
 
     point_coords: NDArray[np.float64] | None
@@ -71,7 +71,7 @@ class Prompts:
 
     @property
     def count(self) -> int:
-        """B: how many masks (or triples of masks) these prompts ask for."""
+        """B: the number of prompts."""
         for given in (self.point_coords, self.boxes, self.mask_input):
             if given is not None:
                 return len(given)
@@ -148,7 +148,7 @@ def _points(coords: Any, labels: Any) -> tuple[NDArray[np.float64], NDArray[np.i
             f"point_coords must have shape (N, 2), or (B, N, 2) for a batch, in photo pixels, got {points.shape}{hint}"
         )
     if points.shape[-2] == 0:
-        raise PromptError(f"point_coords holds no point (shape {points.shape}); leave it out instead")
+        raise PromptError(f"point_coords holds no point (shape {points.shape}); pass None instead")
     if labels is None:
         raise PromptError("point_coords need point_labels: 1 for the object, 0 for background")
     marks = _numbers(labels, "point_labels")
@@ -210,10 +210,10 @@ def _numbers(value: Any, name: str) -> NDArray[np.float64]:
 
 
 def check_near_photo(coords_xy: NDArray[np.float64], photo_hw: tuple[int, int], name: str) -> None:
-    """A prompt just past the edge is taken as it is (segment_anything does so); one far outside is a mistake.
+    """Check that no point lies far outside the photo. One just past the edge is accepted, as in segment_anything.
 
     Raises:
-        PromptError: a point of (..., 2) coords_xy lies further outside than the photo is wide or high.
+        PromptError: a point of (..., 2) coords_xy is further outside than the photo is wide or high.
     """
     height, width = photo_hw
     reach = np.array([width, height])

@@ -12,7 +12,7 @@ Rle = dict[str, Any]  # COCO's compressed form: {"size": [H, W], "counts": str}
 
 
 def encode_rle(mask: Mask) -> Rle:
-    """(H, W) bool -> COCO's compressed RLE, with text instead of bytes so that it goes into JSON."""
+    """(H, W) bool -> COCO's compressed RLE, its counts as text instead of bytes, so that JSON can hold it."""
     from pycocotools import mask as coco_mask
 
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -31,21 +31,21 @@ def decode_rle(rle: Rle) -> Mask:
 def run_lengths(counts: str, most: int | None = None) -> list[int]:
     """COCO's compressed counts -> run lengths down the columns, background first.
 
-    Five bits a character, lowest first, signed, from the third run on as the difference to the run before the last
-    (pycocotools' rleToString).
+    Each character holds five bits, lowest first, of a signed number; from the fourth run on the number is the
+    difference to the run two before (pycocotools' rleToString).
 
     Args:
-        most: pixels of the mask; text that has more runs or more pixels is refused as soon as that is seen.
+        most: pixels of the mask; text with more runs or more pixels is refused without reading on.
 
     Raises:
-        ValueError: text that no encoder writes.
+        ValueError: the text is no run-length encoding, or is that of a larger mask.
     """
     runs: list[int] = []
     value, shift, total = 0, 0, 0
     for character in counts:
         bits = ord(character) - 48
         if not 0 <= bits < 64 or shift > 40:
-            raise ValueError("no run lengths")
+            raise ValueError("counts hold characters that are no run lengths")
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:
@@ -53,22 +53,16 @@ def run_lengths(counts: str, most: int | None = None) -> list[int]:
                 value -= 1 << shift
             runs.append(value + (runs[-2] if len(runs) > 2 else 0))
             if runs[-1] < 0:
-                raise ValueError("a negative run length")
+                raise ValueError("counts hold a negative run length")
             total += runs[-1]
             if most is not None and (total > most or len(runs) > most + 1):
-                raise ValueError("run lengths of a larger mask")
+                raise ValueError(f"counts hold run lengths of more than {most} pixels")
             value, shift = 0, 0
     if shift:
-        raise ValueError("run lengths that end early")
+        raise ValueError("counts end within a run length")
     return runs
 
 
-def uncompressed_rle(mask: Mask) -> Rle:
-    """(H, W) bool -> {"size", "counts": [run lengths down the columns, background first]}."""
-    down = np.concatenate([[False], mask.T.ravel(), [True]])  # sentinels so that every run has two ends
-    starts = np.flatnonzero(down[1:] != down[:-1])
-    ends = np.concatenate([[0], starts, [mask.size]])
-    counts = np.diff(ends)
-    if len(counts) > 1 and counts[-1] == 0:
-        counts = counts[:-1]
-    return {"size": list(mask.shape), "counts": counts.tolist()}
+def uncompressed_rle(rle: Rle) -> Rle:
+    """COCO's compressed RLE -> {"size", "counts": [run lengths down the columns, background first]}."""
+    return {"size": rle["size"], "counts": run_lengths(rle["counts"])}

@@ -1,4 +1,4 @@
-"""Masks and prompts -> pictures: overlay, cut-out, mask. Arrays in, arrays out; used by command line, page and docs."""
+"""Masks and prompts -> pictures (overlay, cut-out, mask), as arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .masks import Mask, mask_box_xyxy
+from .masks import Mask, mask_extent
 from .photo import Photo
 
 # Twelve colours that stay apart on photographs, also for most colour-blind people (after Paul Tol's schemes)
@@ -41,8 +41,10 @@ def overlay(
     """The photo with each mask tinted and outlined in a colour of its own.
 
     Args:
+        masks: (H, W) bool each.
+        opacity: of the tint, 0..1.
         colours: RGB, used in turn.
-        in_order: later masks lie on top of earlier ones; else small ones on top of large ones.
+        in_order: draw later masks over earlier ones; by default small masks are drawn over large ones.
     """
     picture = photo.copy()
     order = list(range(len(masks)))
@@ -76,7 +78,7 @@ def draw_prompts(
 
 
 def cut_out(photo: Photo, mask: Mask, feather: float = 0.0) -> NDArray[np.uint8]:
-    """(H, W, 4) RGBA: the object, all else transparent (and black, so that no hidden photo is passed on).
+    """(H, W, 4) RGBA: the object; the rest is transparent, and black, so that the file does not contain it.
 
     Args:
         feather: pixels over which the edge fades, half of them outside the mask; 0 cuts sharply.
@@ -88,16 +90,16 @@ def cut_out(photo: Photo, mask: Mask, feather: float = 0.0) -> NDArray[np.uint8]
 
 
 def crop_to(picture: NDArray[np.uint8], mask: Mask, margin: float = 0.0) -> NDArray[np.uint8]:
-    """The part of a picture around the mask; all of it where the mask is empty."""
+    """The part of a picture around the mask, plus a margin in pixels; all of it if the mask is empty."""
     if not mask.any():
         return picture
-    x0, y0, x1, y1 = mask_box_xyxy(mask)
+    rows, columns = mask_extent(mask)
     more = math.ceil(margin)
-    return picture[max(0, y0 - more) : y1 + 1 + more, max(0, x0 - more) : x1 + 1 + more]
+    return picture[max(0, rows.start - more) : rows.stop + more, max(0, columns.start - more) : columns.stop + more]
 
 
 def mask_picture(mask: Mask) -> NDArray[np.uint8]:
-    """(H, W) grey: 255 where the object is."""
+    """(H, W) uint8: 255 for the object, 0 for the rest."""
     return mask.astype(np.uint8) * 255
 
 

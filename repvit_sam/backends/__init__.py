@@ -1,4 +1,4 @@
-"""What computes: PyTorch, or ONNX Runtime where there is no torch. ``SamPredictor`` runs on any ``Backend``."""
+"""Backends run the network: PyTorch, or ONNX Runtime, which needs no torch. ``SamPredictor`` takes any ``Backend``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BACKENDS = ("torch", "onnx")  # what ``load(engine=...)`` takes
 
 
 def as_backend(model: Any) -> Backend:
-    """The backend for a model: itself where it is one, else PyTorch around a ``Sam``."""
+    """A model -> its backend: the model itself if it is one, else PyTorch around a ``Sam``."""
     if hasattr(model, "encode") and hasattr(model, "decode"):
         return model
     from .pytorch import TorchBackend
@@ -24,12 +24,18 @@ def as_backend(model: Any) -> Backend:
 
 
 def torch_model_of(backend: Backend, caller: str, instead: str) -> Sam:
-    """The PyTorch model of a backend, for what works on tensors only.
+    """The PyTorch model of a backend, for methods that work on tensors only.
+
+    Args:
+        caller: the method, for the error message.
+        instead: the method that works on any backend, for the error message.
 
     Raises:
-        ValueError: this backend has none; the message names the ``caller`` and what to call ``instead``.
+        ValueError: this backend has no PyTorch model.
     """
     model = getattr(backend, "torch_model", None)
     if model is None:
-        raise ValueError(f"{caller} takes tensors and needs a PyTorch model; with this backend call {instead}")
+        raise ValueError(
+            f"{caller} needs a PyTorch model, got {type(backend).__name__}; call {instead}, which takes any"
+        )
     return model

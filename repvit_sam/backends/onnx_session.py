@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions, opened one way everywhere."""
+"""Opens ONNX Runtime sessions, with the same options everywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Session:
         self._session, self._options = session, options
 
     def run(self, outputs: list[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """Named arrays -> the outputs asked for; what only others need is not computed."""
+        """Named inputs -> the named outputs; what only other outputs need is not computed."""
         return self._session.run(outputs, dict(inputs), self._options)
 
 
@@ -32,18 +32,18 @@ def open_session(path: Path, device: str = "cpu") -> Session:
 
     Raises:
         CheckpointError: the file cannot be read.
-        ValueError: the device is none of ONNX Runtime's here.
+        ValueError: this ONNX Runtime cannot compute on the device.
         RepVitSamError: onnxruntime is not installed.
     """
     try:
         import onnxruntime
     except ImportError:
-        raise RepVitSamError("the onnx engine needs its extra: pip install 'repvit-sam[onnx]'") from None
+        raise RepVitSamError("engine='onnx' needs onnxruntime: pip install 'repvit-sam[onnx]'") from None
     known = [name for name, provider in _PROVIDERS.items() if provider in onnxruntime.get_available_providers()]
     if device not in known:
-        raise ValueError(f"this onnxruntime computes on {', '.join(known)}, not on {device!r}")
+        raise ValueError(f"device must be one that this onnxruntime computes on, {', '.join(known)}, got {device!r}")
     session_options = onnxruntime.SessionOptions()
-    session_options.log_severity_level = 3  # errors; its warnings are about what it optimised
+    session_options.log_severity_level = 3  # errors only; its warnings are about its own optimisations
     run_options = onnxruntime.RunOptions()
     run_options.only_execute_path_to_fetches = True
     try:

@@ -1,4 +1,4 @@
-"""What a predictor asks of whatever computes."""
+"""The methods that a predictor calls on a backend."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """Canvas -> image embedding -> logits, all in canvas coordinates.
 
-    What goes in is NumPy; embedding and logits are the backend's own arrays (NumPy's, or tensors that stay on their
-    device until masks are cut from them). ``masks.logits_to_photo`` takes either.
+    Inputs are NumPy arrays. Embedding and logits are the backend's own arrays: NumPy's, or tensors that stay on their
+    device until they are thresholded. ``masks.logits_to_photo`` takes both.
     """
 
     @property
@@ -26,21 +26,22 @@ class Backend(Protocol):
 
     @property
     def device(self) -> torch.device | str:
-        """Where it computes: a ``torch.device`` on PyTorch, elsewhere a word such as "cpu"."""
+        """Where it computes: a ``torch.device`` on PyTorch, else a name such as "cpu"."""
 
     def encode(self, canvas: NDArray[np.float32]) -> Any:
         """(1, 3, S, S), normalised and padded -> image_embedding (1, 256, S/16, S/16)."""
 
     def decode(self, image_embedding: Any, prompts: CanvasPrompts, masks: slice) -> tuple[Any, Any]:
-        """B prompts -> low_res_logits (B, C, S/4, S/4) and iou_predictions (B, C).
+        """B prompts on one photo -> low_res_logits (B, C, S/4, S/4) and iou_predictions (B, C).
 
         Args:
+            image_embedding: as ``encode`` returns it.
             prompts: NumPy arrays.
-            masks: which of the decoder's four: ``masks.mask_slice``, or ``masks.ALL_MASKS``.
+            masks: which of the decoder's four masks: ``masks.mask_slice(...)``, or ``masks.ALL_MASKS``.
         """
 
     def fingerprint(self) -> str:
-        """The encoder's, equal for the same weights on any backend (``embedding.encoder_fingerprint``)."""
+        """Identifies the encoder's weights; the same on every backend (``embedding.encoder_fingerprint``)."""
 
-    def adopt(self, image_embedding: NDArray[np.float32]) -> Any:
-        """An image embedding read from a file -> the backend's own array."""
+    def from_numpy(self, image_embedding: NDArray[np.float32]) -> Any:
+        """An image embedding that was read from a file -> the backend's own array."""

@@ -16,7 +16,7 @@ from ..prompts import CanvasPrompts
 
 
 class TorchBackend:
-    """A model of this package, or a ``Sam`` of segment_anything, behind the protocol.
+    """A model of this package, or a ``Sam`` of segment_anything, as a ``Backend``.
 
     Attributes:
         torch_model: the model.
@@ -27,10 +27,12 @@ class TorchBackend:
 
     @property
     def canvas_size(self) -> int:
+        """See ``Backend``."""
         return self.torch_model.image_encoder.img_size
 
     @property
     def device(self) -> torch.device:
+        """See ``Backend``."""
         return self.torch_model.device
 
     @torch.no_grad()
@@ -54,7 +56,7 @@ class TorchBackend:
         """See ``Backend``."""
         return encoder_fingerprint(self.torch_model.image_encoder)
 
-    def adopt(self, image_embedding: NDArray[np.float32]) -> Tensor:
+    def from_numpy(self, image_embedding: NDArray[np.float32]) -> Tensor:
         """See ``Backend``."""
         return torch.from_numpy(image_embedding).to(self.device)
 

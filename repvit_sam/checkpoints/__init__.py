@@ -1,5 +1,4 @@
-"""Checkpoints: where they are (catalogue, fetching), how they are laid out (layouts), reading and writing (reading,
-writing)."""
+"""Checkpoints: their names (registry), downloading, the keys of published files (key_mapping), reading and writing."""
 
 from .key_mapping import Layout
 from .reading import Checkpoint, load_weights, read_checkpoint

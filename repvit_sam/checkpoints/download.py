@@ -1,7 +1,7 @@
-"""Download a published checkpoint: resumed, verified, written beside and renamed.
+"""Download a published checkpoint: resume, verify, then give it its name.
 
-Own code, on the standard library: pooch verifies and renames but starts anew after a broken connection, and
-huggingface_hub resumes only what lies on its own hub; here a 2.6 GB file comes from a plain web server.
+Written with the standard library: pooch verifies and renames, but starts again after a broken connection, and
+huggingface_hub resumes downloads from its own hub only; here a file of 2.6 GB comes from a plain web server.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ _TIMEOUT = 30  # seconds without a byte
 
 
 def fetch(entry: CheckpointEntry, progress: Progress | None = None) -> Path:
-    """Bring a catalogue entry to this machine; at once if it is here already.
+    """Download a checkpoint, unless it is on this machine already, and return its path.
 
-    A broken download leaves ``NAME.part``, from which the next call goes on.
+    A broken download leaves ``NAME.part``, and the next call goes on from there.
+
+    Args:
+        progress: called with the bytes so far and the bytes in all (0: unknown).
 
     Raises:
         FetchError: no connection, the server refuses, the disk is full, or the file is not what was published.
@@ -60,11 +63,11 @@ def _download(entry: CheckpointEntry, part: Path, progress: Progress) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing is left after these bytes: complete, to be verified
+        if error.code != 416:  # no bytes are left: the file is complete, and is verified next
             raise
         return
     with response:
-        if response.status != 206:  # the server does not resume: from the start
+        if response.status != 206:  # the server cannot resume: start again
             have = 0
         length = int(response.headers.get("Content-Length") or 0)
         total = have + length if length else 0
@@ -78,7 +81,7 @@ def _download(entry: CheckpointEntry, part: Path, progress: Progress) -> None:
 
 
 def _verify(entry: CheckpointEntry, part: Path) -> None:
-    """By the published hash; where nobody published one, by what is inside (a proxy's page, or two halves glued)."""
+    """Compare the file's hash with the published one; without one, check that it is a checkpoint of the variant."""
     try:
         if entry.sha256 and (found := sha256_of(part)) != entry.sha256:
             raise FetchError(f"{entry.url} gave a file with sha256 {found}, published is {entry.sha256}")
@@ -86,4 +89,4 @@ def _verify(entry: CheckpointEntry, part: Path) -> None:
             raise FetchError(f"{entry.url} gave a checkpoint of {variant}, expected {entry.variant}")
     except (FetchError, CheckpointError) as error:
         part.unlink()
-        raise FetchError(f"{error}; it was thrown away, try again") from None
+        raise FetchError(f"{error}; the file was deleted, try again") from None

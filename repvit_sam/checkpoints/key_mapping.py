@@ -1,15 +1,7 @@
-"""The five ways these weights are laid out in files, and the renaming between them.
+"""The key layouts: the five ways in which files name these weights, and the mapping between them.
 
-Inside the program there is one layout, ``Layout.OWN``: timm's names below ``image_encoder.body``, SAM's elsewhere.
-
-* ``Layout.OWN``: ``image_encoder.body.stages…``, ``image_encoder.neck…``, ``prompt_encoder…``, ``mask_decoder…``
-* ``Layout.PUBLISHED``: THU-MIG/RepViT's ``repvit_sam.pt``: ``image_encoder.features.N…``
-* ``Layout.MOBILE_SAM``: ChaoningZhang/MobileSAM's ``mobile_sam.pt``: ``image_encoder.layers.N…``
-* ``Layout.SEGMENT_ANYTHING``: SAM's ViTs: ``image_encoder.blocks.N…``; the same in the program
-* ``Layout.ENCODER``: an image encoder alone (``body…``, ``neck…``), as encoder distillation leaves it
-
-In the published RepViT the blocks of all stages are counted through, and the last block before a downsampling belongs
-to the stage before it; timm counts it into the next stage as ``downsample.pre_block``.
+In published RepViT files the blocks of all stages have running numbers, and the last block before a downsampling
+belongs to the stage before it; timm has it in the next stage, as ``downsample.pre_block``.
 """
 
 from __future__ import annotations
@@ -39,6 +31,16 @@ _VIT_WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
 
 
 class Layout(str, Enum):
+    """A key layout.
+
+    * ``OWN``, this project's, and the only one in the program: timm's names below ``image_encoder.body``, SAM's for
+      the rest (``image_encoder.neck…``, ``prompt_encoder…``, ``mask_decoder…``)
+    * ``PUBLISHED``: THU-MIG/RepViT's ``repvit_sam.pt``: ``image_encoder.features.N…``
+    * ``MOBILE_SAM``: ChaoningZhang/MobileSAM's ``mobile_sam.pt``: ``image_encoder.layers.N…``
+    * ``SEGMENT_ANYTHING``: SAM's ViTs: ``image_encoder.blocks.N…``; not renamed in the program
+    * ``ENCODER``: an image encoder without a decoder (``body…``, ``neck…``), as encoder distillation writes it
+    """
+
     OWN = "repvit-sam"
     PUBLISHED = "published"
     MOBILE_SAM = "mobile-sam"
@@ -47,7 +49,7 @@ class Layout(str, Enum):
 
 
 def detect_layout(keys: Iterable[str]) -> Layout | None:
-    """The layout that the names speak of, or None."""
+    """The key layout that these names belong to, or None."""
     keys = set(keys)
     signs = {
         Layout.OWN: "image_encoder.body.",
@@ -60,14 +62,14 @@ def detect_layout(keys: Iterable[str]) -> Layout | None:
 
 
 def published_layout_of(variant: str) -> Layout:
-    """The layout in which other people's code expects this variant."""
+    """The key layout in which other people's code expects this variant."""
     if variant in REPVIT_DEPTHS:
         return Layout.PUBLISHED
     return Layout.MOBILE_SAM if variant == "vit_t" else Layout.SEGMENT_ANYTHING
 
 
 def detect_variant(state: Mapping[str, Tensor]) -> str | None:
-    """The variant of a state dict in ``Layout.OWN``, from its shapes."""
+    """The variant of a state dict in ``Layout.OWN``, by its shapes; None for an unknown one."""
     if "image_encoder.pos_embed" in state:
         return _VIT_WIDTHS.get(state["image_encoder.pos_embed"].shape[-1])
     if any(key.startswith("image_encoder.body.patch_embed.") for key in state):
@@ -83,10 +85,10 @@ def detect_variant(state: Mapping[str, Tensor]) -> str | None:
 
 
 def to_own(state: Mapping[str, Tensor], layout: Layout) -> State:
-    """Any layout -> ``Layout.OWN``. ``Layout.ENCODER`` gives the encoder's part only.
+    """A state dict in any key layout -> ``Layout.OWN``. From ``Layout.ENCODER`` it has the encoder's weights only.
 
     Raises:
-        CheckpointError: a published RepViT of no known depth.
+        CheckpointError: a published RepViT of unknown depth.
     """
     if layout is Layout.ENCODER:
         return {f"image_encoder.{key}": value for key, value in state.items()}
@@ -100,10 +102,10 @@ def to_own(state: Mapping[str, Tensor], layout: Layout) -> State:
 
 
 def from_own(state: Mapping[str, Tensor], layout: Layout, variant: str) -> State:
-    """``Layout.OWN`` -> the layout in which others publish this variant.
+    """A state dict in ``Layout.OWN`` -> another key layout.
 
     Raises:
-        CheckpointError: the layout does not exist for the variant.
+        CheckpointError: the key layout does not exist for the variant.
     """
     if layout is Layout.OWN:
         return dict(state)
@@ -111,7 +113,10 @@ def from_own(state: Mapping[str, Tensor], layout: Layout, variant: str) -> State
         prefix = "image_encoder."
         return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
     if layout is not published_layout_of(variant):
-        raise CheckpointError(f"the layout {layout.value!r} does not exist for {variant}")
+        raise CheckpointError(
+            f"the key layout {layout.value!r} does not exist for {variant}; its published one is "
+            f"{published_layout_of(variant).value!r}"
+        )
     if layout is Layout.PUBLISHED:
         prefixes = _published_prefixes(REPVIT_DEPTHS[variant])
         return _rename_prefixes(state, {own: published for published, own in prefixes})
@@ -125,7 +130,7 @@ def _count_blocks(state: Iterable[str], prefix: str) -> int:
 
 
 def _rename_prefixes(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -> State:
-    """Replace the longest known dotted prefix of each key; keys without one keep their name."""
+    """Replace the longest known prefix of each key; keys without a known prefix keep their name."""
     renamed: State = {}
     for key, value in state.items():
         parts = key.split(".")
@@ -139,7 +144,7 @@ def _rename_prefixes(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -
 
 
 def _published_depths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
-    """Blocks per stage as timm counts them, from the published running numbers."""
+    """Blocks per stage as timm counts them, from the running numbers of a published file."""
     feature = re.compile(r"image_encoder\.features\.(\d+)\.(token_mixer\.2\.)?")
     rows = [match for match in map(feature.match, state) if match]
     last = max((int(row.group(1)) for row in rows), default=0)
@@ -148,12 +153,12 @@ def _published_depths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     stages = [after - before - 1 for before, after in pairwise([0, *downsamplings, last + 1])]
     depths = (*(count - 1 for count in stages[:-1]), stages[-1])
     if depths not in REPVIT_DEPTHS.values():
-        raise CheckpointError(f"its image encoder has the rows of no known RepViT (blocks per stage: {depths})")
+        raise CheckpointError(f"its image encoder is no known RepViT (blocks per stage: {depths})")
     return depths
 
 
 def _published_prefixes(depths: tuple[int, ...]) -> list[tuple[str, str]]:
-    """(published, own) prefixes for every part of a RepViT of these depths."""
+    """Pairs of (published, own) prefixes for all parts of a RepViT of these depths."""
     features, body = "image_encoder.features", "image_encoder.body"
     pairs = [(f"{features}.0.0", f"{body}.stem.conv1"), (f"{features}.0.2", f"{body}.stem.conv2")]
 
@@ -189,7 +194,7 @@ def _published_prefixes(depths: tuple[int, ...]) -> list[tuple[str, str]]:
     return pairs
 
 
-# MobileSAM keeps TinyViT's classifier in its file; nothing in SAM reads it.
+# MobileSAM's file has TinyViT's classifier as well, which SAM does not use
 _MOBILE_SAM_HEADS = ("image_encoder.head.", "image_encoder.norm_head.")
 
 
@@ -198,7 +203,7 @@ def _mobile_sam_to_own(key: str) -> str:
         return key
     key = key.replace("image_encoder.patch_embed.seq.0.", "image_encoder.body.patch_embed.conv1.")
     key = key.replace("image_encoder.patch_embed.seq.2.", "image_encoder.body.patch_embed.conv2.")
-    # MobileSAM closes a stage with its downsampling; timm opens the next one with it
+    # in MobileSAM a downsampling ends its stage; in timm it starts the next one
     key = re.sub(
         r"^image_encoder\.layers\.(\d+)\.downsample\.",
         lambda match: f"image_encoder.body.stages.{int(match.group(1)) + 1}.downsample.",
@@ -223,7 +228,7 @@ def _own_to_mobile_sam(key: str) -> str:
 
 
 def _mobile_sam_unused_head() -> State:
-    """The four keys that MobileSAM's strict loading wants and its network never uses."""
+    """The four keys that MobileSAM's strict loading needs, and its network never uses."""
     return {
         "image_encoder.norm_head.weight": torch.ones(320),
         "image_encoder.norm_head.bias": torch.zeros(320),

@@ -1,4 +1,4 @@
-"""File -> checked weights -> model. Pickles are read as data only; code in them is refused, never run."""
+"""File -> checked weights -> model. Pickles are read as data only; code in them is refused and never run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from ..canvas import CANVAS_SIZE, check_canvas_size
 from ..errors import CheckpointError
 from .key_mapping import Layout, State, detect_layout, detect_variant, to_own
 
-_WRAPPERS = ("model", "state_dict", "model_state_dict")  # what training scripts call the dict inside the dict
+_WRAPPERS = ("model", "state_dict", "model_state_dict")  # keys under which training scripts put the state dict
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights in ``Layout.OWN``, and what is known about the file they came from.
+    """Weights in ``Layout.OWN``, and facts about the file they were read from.
 
     Attributes:
+        path: the file.
+        layout: its key layout.
+        variant: of the network, such as "repvit_m2_3".
+        canvas_size: side of the canvas in pixels that the weights were trained for.
+        provenance: where the weights come from, recipe, licence: text by key.
         state: name -> tensor, as stored (fp16 stays fp16).
-        layout: how the file was laid out.
-        canvas_size: side of the canvas the weights were made for.
-        provenance: where the weights come from, recipe, licence: free text by key.
     """
 
     path: Path
@@ -43,44 +45,46 @@ class Checkpoint:
 
     @property
     def encoder_alone(self) -> bool:
-        """Whether SAM's prompt encoder and mask decoder are still to be added."""
+        """Whether SAM's prompt encoder and mask decoder are missing."""
         return not any(key.startswith("mask_decoder.") for key in self.state)
 
     def with_decoder_of(self, other: Checkpoint) -> Checkpoint:
-        """These weights, with prompt encoder and mask decoder taken from another checkpoint, and a note of it."""
+        """This encoder with prompt encoder and mask decoder of another checkpoint, noted in the provenance."""
         if other.encoder_alone:
-            raise CheckpointError(f"{other.path} holds an image encoder alone and has no decoder to give")
+            raise CheckpointError(f"{other.path} holds an image encoder without a decoder; name another checkpoint")
         encoder = {key: value for key, value in self.state.items() if key.startswith("image_encoder.")}
         rest = {key: value for key, value in other.state.items() if not key.startswith("image_encoder.")}
         origin = other.provenance.get("name", other.path.name)
         return replace(self, state=encoder | rest, provenance={**self.provenance, "decoder": f"that of {origin}"})
 
     def without_weights(self) -> Checkpoint:
+        """The facts without the weights."""
         return replace(self, state={})
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint in any known layout.
+    """Read a checkpoint in any known key layout.
 
     Args:
         path: a safetensors file, or a PyTorch file (zip or legacy pickle) of plain tensors.
 
     Raises:
-        CheckpointError: the file is missing, empty, cut off, no checkpoint, carries code, or has no known layout.
+        CheckpointError: the file is missing, empty, cut off, no checkpoint, carries code, or its key layout or variant
+            is unknown.
     """
     path = Path(path)
     state, metadata = _read_state(path)
     layout = detect_layout(state)
     if layout is None:
         some = ", ".join(list(state)[:3])
-        raise CheckpointError(f"{path} holds tensors in no layout known here (its first keys: {some})")
+        raise CheckpointError(f"{path} holds tensors in an unknown key layout (its first keys: {some})")
     try:
         state = to_own(state, layout)
     except CheckpointError as error:
-        raise CheckpointError(f"{path} is laid out as {layout.value}, but {error}") from None
+        raise CheckpointError(f"{path} has the key layout {layout.value}, but {error}") from None
     variant = detect_variant(state)
     if variant is None:
-        raise CheckpointError(f"{path} is laid out as {layout.value}, but its image encoder has no known size")
+        raise CheckpointError(f"{path} has the key layout {layout.value}, but its image encoder has an unknown size")
     if metadata.get("variant", variant) != variant:
         raise CheckpointError(f"{path} says it is {metadata['variant']}, but its tensors are those of {variant}")
     return Checkpoint(
@@ -101,13 +105,13 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """
     if checkpoint.encoder_alone:
         raise CheckpointError(
-            f"{checkpoint.path} holds an image encoder alone; give it SAM's decoder first: "
+            f"{checkpoint.path} holds an image encoder without a decoder; add SAM's first: "
             f"repvit-sam weights convert {checkpoint.path} OUT.safetensors"
         )
-    # fp16 files are stored small and computed in float32
+    # fp16 saves space in the file; computation is in float32
     state = {k: v.float() if v.is_floating_point() else v for k, v in checkpoint.state.items()}
     expected = model.state_dict()
-    # files written without the batch norms' step counters (exports, conversions) are complete all the same
+    # the batch norms' step counters, which exports and conversions leave out, are not needed
     state |= {k: v for k, v in expected.items() if k.endswith(".num_batches_tracked") and k not in state}
     problems = [
         *_some("missing", [k for k in expected if k not in state]),
@@ -138,7 +142,7 @@ def _canvas_size(metadata: Mapping[str, str], path: Path) -> int:
     try:
         check_canvas_size(int(text))
     except ValueError as error:
-        raise CheckpointError(f"{path} names a canvas of {text!r}: {error}") from None
+        raise CheckpointError(f"{path} was made for a canvas of {text!r}: {error}") from None
     return int(text)
 
 
@@ -154,12 +158,12 @@ def _read_state(path: Path) -> tuple[State, dict[str, str]]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
     if not head:
         raise CheckpointError(f"{path} is empty")
-    if head[8:9] == b"{":  # safetensors: eight bytes of header length, then the header, a JSON object
+    if head[8:9] == b"{":  # safetensors: eight bytes with the length of the header, then the header in JSON
         return _read_safetensors(path)
-    if head[:2] == b"PK" or head[:1] == b"\x80":  # PyTorch's zip, and the pickle it used before
+    if head[:2] == b"PK" or head[:1] == b"\x80":  # PyTorch's zip, and the pickle of older versions
         return _read_pytorch(path), {}
     kind = "a text or web page" if _is_text(head) else "some other kind of file"
-    raise CheckpointError(f"{path} is no checkpoint ({kind}); expected safetensors or a PyTorch file of tensors")
+    raise CheckpointError(f"{path} is no checkpoint but {kind}; expected safetensors or a PyTorch file of tensors")
 
 
 def _is_text(head: bytes) -> bool:
@@ -176,16 +180,16 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
 
 
 def _read_pytorch(path: Path) -> State:
-    if _is_torchscript(path):  # older torch would load and so run it
+    if _is_torchscript(path):  # older versions of torch would load it, and so run it
         raise CheckpointError(f"{path} is a TorchScript program, expected a state dict of tensors")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols: what cannot be read raises
+            warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read raises an error
             content = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError, ...
-        # its own advice (weights_only=False) is the opposite of what this reader stands for
+        # torch's message advises weights_only=False, which would run the code
         named = re.search(r"GLOBAL (\S+)", str(error))
         if named or "Unsupported operand" in str(error):  # the latter: a pickle that torch.save did not write
             what = f" ({named.group(1)})" if named else ""

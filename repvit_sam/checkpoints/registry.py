@@ -1,4 +1,4 @@
-"""The checkpoints that have a name: bundled with the package, or published elsewhere and fetched on request."""
+"""The checkpoint names: what is bundled with the package, and what others publish and can be downloaded."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ALIASES = {"default": "repvit_sam_m2_3", "small": "repvit_sam_m0_9"}
 
 @dataclass(frozen=True)
 class CheckpointEntry:
-    """One named checkpoint.
+    """One checkpoint that has a name.
 
     Attributes:
         url: where it is published; empty for a bundled one.
-        sha256: of the file, where somebody published it; empty where nobody did.
-        megabytes: of the file, rounded.
+        sha256: of the file; empty if its authors published none.
+        megabytes: size of the file, rounded.
     """
 
     name: str
@@ -39,7 +39,7 @@ class CheckpointEntry:
 
     @property
     def path(self) -> Path:
-        """Where the file is, or will be once fetched."""
+        """Where the file is, or will be after downloading."""
         if self.bundled:
             return Path(str(resources.files("repvit_sam.weights"))) / self.file_name
         return cache_folder() / self.file_name
@@ -50,7 +50,7 @@ class CheckpointEntry:
 
 
 def cache_folder() -> Path:
-    """Where fetched checkpoints are kept: REPVIT_SAM_CACHE, or the user's cache folder."""
+    """Where downloaded checkpoints are kept: REPVIT_SAM_CACHE, or the user's cache folder."""
     chosen = os.environ.get("REPVIT_SAM_CACHE")
     return Path(chosen) if chosen else user_cache_path("repvit-sam")
 
@@ -130,10 +130,10 @@ CHECKPOINTS: dict[str, CheckpointEntry] = {entry.name: entry for entry in _ENTRI
 
 
 def find_checkpoint(name_or_path: str | os.PathLike[str]) -> Path:
-    """ "default", "small", a name of the catalogue, or a path -> the path of the file.
+    """A checkpoint name ("default", "small", or one of ``CHECKPOINTS``) or a path -> the path of the file.
 
     Raises:
-        CheckpointError: a named checkpoint is not on this machine, or the word is neither a name nor a file.
+        CheckpointError: a checkpoint with a name is not on this machine, or the word is neither a name nor a file.
     """
     word = os.fspath(name_or_path)
     entry = CHECKPOINTS.get(ALIASES.get(word, word))

@@ -1,4 +1,4 @@
-"""Weights -> file: the project's safetensors with metadata, or the layout in which others publish the variant."""
+"""Weights -> file: safetensors with metadata in the project's key layout, or the key layout that others publish."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ def save_checkpoint(
     layout: Layout | None = None,
     half: bool = False,
 ) -> None:
-    """Write weights, whole or not at all.
+    """Write a checkpoint, whole or not at all.
 
     Args:
         checkpoint: the weights, in ``Layout.OWN``.
         path: ``.safetensors``, or ``.pt`` / ``.pth`` for a PyTorch state dict.
-        layout: None takes the project's own for safetensors and the published one of the variant for PyTorch files.
-        half: store kernels and matrices as fp16. Vectors (norms, biases, variances, which may underflow) and the
-            positional matrix (whose rounding would shift every point) stay float32; they are 1 % of the bytes.
+        layout: key layout; None takes the project's own for safetensors, and the variant's published one for PyTorch
+            files.
+        half: store kernels and matrices as fp16. Vectors (norms, biases, and variances, which could become 0) and the
+            positional matrix (rounding would move every point) stay float32; they are 1 % of the bytes.
 
     Raises:
-        CheckpointError: unknown suffix, or a layout the variant does not have.
+        CheckpointError: unknown suffix, or a key layout that the variant does not have.
     """
     path = Path(path)
     if path.suffix not in (".safetensors", ".pt", ".pth"):

@@ -1,4 +1,4 @@
-"""The photographs that come with the package (NOTICE has their sources): for a first try, tests and export checks."""
+"""The photographs that come with the package, for examples, tests and export checks. NOTICE has their sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ EXAMPLE_PHOTOS = ("chelsea", "coffee", "astronaut", "rocket")
 
 
 def example_photo(name: str) -> Path:
-    """The file of one of ``EXAMPLE_PHOTOS``.
+    """The path of one of the photographs that come with the package.
+
+    Args:
+        name: one of ``EXAMPLE_PHOTOS``: "chelsea" (a cat), "coffee", "astronaut" or "rocket".
 
     Raises:
         ValueError: no photograph of that name comes with the package.
@@ -19,5 +22,5 @@ def example_photo(name: str) -> Path:
         (400, 600, 3)
     """
     if name not in EXAMPLE_PHOTOS:
-        raise ValueError(f"example photos are {', '.join(EXAMPLE_PHOTOS)}, got {name!r}")
+        raise ValueError(f"name must be one of {', '.join(EXAMPLE_PHOTOS)}, got {name!r}")
     return Path(__file__).parent / f"{name}.jpg"

@@ -1,18 +1,18 @@
-"""Many prompts on one photo: SAM's mask decoder without what it repeats for every prompt.
+"""SAM's mask decoder for many prompts on one photo, without the work that it repeats for each of them.
 
 segment_anything copies the 4096 tokens of the image for each prompt and projects every copy to queries, keys and
-values. Here the same parameters give the same logits but for rounding (5e-4; logits go up to 50) in a third of the time
+values. Here the same parameters give the same logits up to rounding (5e-4; logits go up to 50) in a third of the time
 on a CPU, because
 
 * q (W x) is computed as (q W) x, and a sum of a (W x) as W times the sum of a x: the few tokens of a prompt are
   projected, not those of the image;
 * a bias of the keys is left out, as it adds the same number to all logits of a softmax;
-* before the first layer has written to them, the image's tokens are the same for all prompts, and stay one matrix;
+* until the first layer changes them, the image's tokens are the same for all prompts, and stay one matrix;
 * the two transposed convolutions, whose stride is their size, are matrix products on tokens;
-* only the masks asked for are made.
+* only the masks that the caller wants are computed.
 
 Source of the network: Kirillov et al., Segment Anything (arXiv 2304.02643), appendix A; segment_anything.modeling.
-Measured by benchmarks/boxes.py, held to segment_anything's decoder by tests/repvit_sam/test_batch_decoder.py.
+benchmarks/boxes.py measures it; tests/repvit_sam/modeling/test_batch_decoder.py compares it with segment_anything's.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _PROMPTS_IN_CACHE = 4  # on a CPU; the image's tokens alone are 4 MB for each pr
 
 @dataclass(frozen=True)
 class _ImageTokens:
-    """What prompts attend to: N tokens of C channels.
+    """The image as prompts attend to it: N tokens of C channels.
 
     Attributes:
-        values: (N, C) the same for all prompts, or (B, N, C) each prompt's own.
-        positions: (N, C) added to them where they serve as keys or queries.
+        values: (N, C) the same for all prompts, or (B, N, C), different for each prompt.
+        positions: (N, C) positional encodings, added where the tokens are keys or queries.
     """
 
     values: Tensor
     positions: Tensor
 
     def products(self, vectors: Tensor) -> Tensor:
-        """(B, M, C) -> (B, M, N): each vector times each token with its position."""
+        """(B, M, C) -> (B, M, N): dot products of each vector with each token plus its position."""
         b, m, c = vectors.shape
         rows = vectors.reshape(-1, c)
         if self.values.ndim == 2:
@@ -50,13 +50,13 @@ class _ImageTokens:
         return (rows @ self.positions.T).view(b, m, -1).baddbmm_(vectors, self.values.transpose(1, 2))
 
     def sums(self, weights: Tensor) -> Tensor:
-        """(B, M, N) -> (B, M, C): tokens, without their positions, weighted and added."""
+        """(B, M, N) -> (B, M, C): weighted sums of the tokens without their positions."""
         if self.values.ndim == 2:
             return (weights.flatten(0, 1) @ self.values).view(*weights.shape[:2], -1)
         return weights @ self.values
 
     def plus(self, change: Tensor) -> _ImageTokens:
-        """(B, N, C) added to them; they are each prompt's own from then on."""
+        """The tokens plus (B, N, C), which differs between prompts."""
         return _ImageTokens(change.add_(self.values), self.positions)
 
 
@@ -69,19 +69,19 @@ def decode_batch(
     dense_prompt_embeddings: Tensor,
     masks: slice,
 ) -> tuple[Tensor, Tensor]:
-    """As ``MaskDecoder.predict_masks``, for the masks asked for.
+    """As ``MaskDecoder.predict_masks``, for some of the four masks.
 
     Args:
         image_embedding, image_pe: (1, C, h, w).
         sparse_prompt_embeddings, dense_prompt_embeddings: (B, T, C), (B or 1, C, h, w).
-        masks: which of the four that the decoder knows (``masks.mask_slice``).
+        masks: which of the decoder's four (``masks.mask_slice``).
 
     Returns:
         low_res_logits (B, M, 4h, 4w) and iou_predictions (B, M).
     """
     count = len(sparse_prompt_embeddings)
     at_once = _PROMPTS_IN_CACHE if image_embedding.device.type == "cpu" else count
-    # one mask for all prompts, or expanded, as none was given
+    # one mask for all prompts, or the expanded embedding of "no mask"
     shared = len(dense_prompt_embeddings) == 1 or dense_prompt_embeddings.stride(0) == 0
     wanted = range(decoder.num_mask_tokens)[masks]
     logits, ious = [], []
@@ -98,9 +98,9 @@ def decode_batch(
 
 
 def _transform(decoder: MaskDecoder, sparse: Tensor, image: _ImageTokens) -> tuple[Tensor, _ImageTokens]:
-    """The two-way transformer: prompt tokens (B, 5 + T, C) and image tokens, each having seen the other."""
-    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    start = torch.cat([own.expand(len(sparse), -1, -1), sparse], dim=1)
+    """The two-way transformer -> prompt tokens (B, 5 + T, C) and image tokens after attending to each other."""
+    output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    start = torch.cat([output_tokens.expand(len(sparse), -1, -1), sparse], dim=1)
     prompt = start
     for layer in decoder.transformer.layers:
         if layer.skip_first_layer_pe:
@@ -109,16 +109,16 @@ def _transform(decoder: MaskDecoder, sparse: Tensor, image: _ImageTokens) -> tup
             placed = prompt + start
             prompt = prompt + layer.self_attn(q=placed, k=placed, v=prompt)
         prompt = layer.norm1(prompt)
-        prompt = layer.norm2(prompt + _prompt_sees_image(layer.cross_attn_token_to_image, prompt + start, image))
+        prompt = layer.norm2(prompt + _tokens_to_image(layer.cross_attn_token_to_image, prompt + start, image))
         prompt = layer.norm3(prompt + layer.mlp(prompt))
-        seen = _image_sees_prompt(layer.cross_attn_image_to_token, image, prompt + start, prompt)
+        seen = _image_to_tokens(layer.cross_attn_image_to_token, image, prompt + start, prompt)
         image = _ImageTokens(layer.norm4(image.plus(seen).values), image.positions)
     last = decoder.transformer.final_attn_token_to_image
-    return decoder.transformer.norm_final_attn(prompt + _prompt_sees_image(last, prompt + start, image)), image
+    return decoder.transformer.norm_final_attn(prompt + _tokens_to_image(last, prompt + start, image)), image
 
 
-def _prompt_sees_image(attention: Attention, queries: Tensor, image: _ImageTokens) -> Tensor:
-    """(B, T, C) queries -> (B, T, C)."""
+def _tokens_to_image(attention: Attention, queries: Tensor, image: _ImageTokens) -> Tensor:
+    """Cross-attention from prompt tokens to the image: (B, T, C) queries -> (B, T, C)."""
     per_head = _heads(attention, attention.q_proj(queries)) / _scale(attention)
     weights = image.products(_fold(attention, per_head, attention.k_proj.weight)).softmax(-1)
     seen = image.sums(weights).view(*per_head.shape[:3], -1)  # (B, T, heads, C)
@@ -126,8 +126,8 @@ def _prompt_sees_image(attention: Attention, queries: Tensor, image: _ImageToken
     return attention.out_proj(values + attention.v_proj.bias)
 
 
-def _image_sees_prompt(attention: Attention, image: _ImageTokens, keys: Tensor, values: Tensor) -> Tensor:
-    """(B, T, C) keys and values -> (B, N, C)."""
+def _image_to_tokens(attention: Attention, image: _ImageTokens, keys: Tensor, values: Tensor) -> Tensor:
+    """Cross-attention from the image to prompt tokens: (B, T, C) keys and values -> (B, N, C)."""
     per_head = _heads(attention, attention.k_proj(keys)) / _scale(attention)
     logits = image.products(_fold(attention, per_head, attention.q_proj.weight))  # (B, T * heads, N)
     from_bias = per_head * attention.q_proj.bias.view(attention.num_heads, -1)
@@ -170,7 +170,7 @@ def _upscale(decoder: MaskDecoder, tokens: Tensor, kernels: Tensor, hw: torch.Si
 
 
 def _on_tokens(convolution: ConvTranspose2d, tokens: Tensor) -> Tensor:
-    """A transposed convolution of size and stride 2 on (..., C): (..., 2 * 2, channels), a token's rows first."""
+    """A transposed convolution of size and stride 2 on tokens (..., C) -> (..., 2 * 2, channels), row by row."""
     weight = convolution.weight.permute(0, 2, 3, 1).flatten(1)
     made = (tokens.reshape(-1, tokens.shape[-1]) @ weight).view(*tokens.shape[:-1], 4, -1)
     return made if convolution.bias is None else made.add_(convolution.bias)

@@ -11,7 +11,7 @@ from .batch_decoder import decode_batch
 
 
 def decode(model: Sam, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice) -> tuple[Tensor, Tensor]:
-    """Decode B prompts against one photo: one prompt as ``decode_reference`` does, several by ``batch_decoder``.
+    """Decode B prompts on one photo: one prompt as ``decode_reference`` does, several with ``batch_decoder``.
 
     Args:
         image_embedding: (1, 256, S/16, S/16).
@@ -29,17 +29,17 @@ def decode(model: Sam, image_embedding: Tensor, prompts: CanvasPrompts, masks: s
 
 
 def decode_reference(model: Sam, image_embedding: Tensor, prompts: CanvasPrompts) -> tuple[Tensor, Tensor]:
-    """All four masks by segment_anything's own modules: the single mask at index 0, then the three for an ambiguous
-    prompt. What ``decode``, exports and training are compared with.
+    """All four masks by segment_anything's own modules. ``decode``, exports and training are compared with this.
 
     Returns:
-        low_res_logits (B, 4, S/4, S/4) and iou_predictions (B, 4).
+        low_res_logits (B, 4, S/4, S/4) and iou_predictions (B, 4): the single mask at index 0, then the three for an
+        ambiguous prompt.
     """
     return model.mask_decoder.predict_masks(image_embedding, **embed_prompts(model, prompts))
 
 
 def embed_prompts(model: Sam, prompts: CanvasPrompts) -> dict[str, Tensor]:
-    """Prompts as the mask decoder takes them, by its names."""
+    """Prompts -> the keyword arguments of SAM's mask decoder."""
     points = None if prompts.point_coords is None else (prompts.point_coords, prompts.point_labels)
     sparse, dense = model.prompt_encoder(points=points, boxes=prompts.boxes, masks=prompts.mask_input)
     return {

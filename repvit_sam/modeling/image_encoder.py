@@ -1,13 +1,13 @@
 """Canvas -> image embedding: (B, 3, S, S) -> (B, 256, S/16, S/16).
 
-Two families, both built from timm's networks and closed with SAM's neck:
+Two families, both timm's networks followed by SAM's neck:
 
 * RepViT (Wang et al., "RepViT: Revisiting Mobile CNN From ViT Perspective", arXiv 2307.09283), as RepViT-SAM uses it
   (arXiv 2312.05760): the last downsampling keeps stride 1, so that the grid is 1/16 of the canvas as ViT-H's is.
 * TinyViT-5M as in MobileSAM (Zhang et al., arXiv 2306.14289), with the same change.
 
-SAM's own ViTs come from segment_anything (see model.py). Parameter names are timm's below ``body`` and SAM's below
-``neck``; checkpoints/layouts.py maps them to the published files.
+SAM's own ViTs come from segment_anything (see sam.py). Parameter names are timm's below ``body`` and SAM's below
+``neck``; checkpoints/key_mapping.py maps them to those of published files.
 """
 
 from __future__ import annotations
@@ -47,34 +47,26 @@ class ImageEncoder(nn.Module):
 
     Args:
         variant: a key of ``FAMILIES``.
-        canvas_size: side of the canvas in pixels, a multiple of 64 up to 4096. Only the bookkeeping depends on it,
-            the weights do not.
-        last_stage_stride: 1 gives SAM's grid of canvas / 16; 2 is the classifier's network, for comparison.
-        pretrained: start from timm's ImageNet weights (fetched by timm from its hub).
+        canvas_size: side of the canvas in pixels, a multiple of 64 up to 4096; the weights do not depend on it.
+        pretrained: start from timm's ImageNet weights (timm downloads them from its hub).
 
     Raises:
-        ValueError: an unknown variant or canvas.
-        ConnectionError: ``pretrained`` was asked for and the weights cannot be had.
+        ValueError: an unknown variant, or an unsupported canvas size.
+        ConnectionError: the ``pretrained`` weights cannot be downloaded.
     """
 
-    def __init__(
-        self,
-        variant: str,
-        canvas_size: int = CANVAS_SIZE,
-        last_stage_stride: int = 1,
-        pretrained: bool = False,
-    ) -> None:
+    def __init__(self, variant: str, canvas_size: int = CANVAS_SIZE, pretrained: bool = False) -> None:
         super().__init__()
         if variant not in FAMILIES:
             raise ValueError(f"unknown image encoder {variant!r}; known: {', '.join(FAMILIES)}")
         check_canvas_size(canvas_size)
-        self.fingerprint_before_fusing: str | None = None  # see embedding.py
+        self.fingerprint_before_fusing: str | None = None  # see embedding.encoder_fingerprint
         self.img_size = canvas_size  # the name that segment_anything's predictor and Sam read
         body: Any = _build_body(variant, pretrained)
         self.body = body
         stride_conv = self.body.get_submodule(FAMILIES[variant].last_stride_conv)
         assert isinstance(stride_conv, nn.Conv2d)
-        stride_conv.stride = (last_stage_stride, last_stage_stride)
+        stride_conv.stride = (1, 1)  # 2 in the classifier, whose grid would be 1/32 of the canvas
         self.neck = build_neck(body.num_features)
 
     def forward(self, canvas: Tensor) -> Tensor:
@@ -97,8 +89,8 @@ def build_neck(channels: int) -> nn.Sequential:
 def fuse_batch_norms(encoder: ImageEncoder) -> None:
     """Fold every batch norm and every RepVGG branch into one convolution, in place, for inference.
 
-    The function computed stays the same (to 1e-4 on embeddings of standard deviation 1); a fused network cannot be
-    trained further. Each timm block knows how to fold itself (``fuse()``).
+    The result stays the same (to 1e-4 on embeddings of standard deviation 1); a fused network cannot be trained
+    further. timm's blocks have a method for it, ``fuse()``.
     """
     _fuse_children(encoder.body)
 
@@ -120,8 +112,8 @@ def _build_body(variant: str, pretrained: bool) -> nn.Module:
         if not pretrained:
             raise
         raise ConnectionError(
-            f"the ImageNet weights of {variant} cannot be fetched by timm ({type(error).__name__}: {error}); "
+            f"timm cannot download the ImageNet weights of {variant} ({type(error).__name__}: {error}); "
             "connect to the internet once, or build with pretrained=False and load a checkpoint"
         ) from error
-    body.head = nn.Identity()  # TinyViT's keeps a norm even without classes
+    body.head = nn.Identity()  # TinyViT's head has a norm even without classes
     return body

@@ -1,4 +1,4 @@
-"""The network: an image encoder with SAM's prompt encoder and mask decoder, with fresh weights."""
+"""``SamModel``: an image encoder with SAM's prompt encoder and mask decoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..embedding import encoder_fingerprint
 from ..errors import CheckpointError
 from .image_encoder import FAMILIES, ImageEncoder, fuse_batch_norms
 
-# SAM's own encoders are taken from segment_anything as they are: fixed 1024 canvas, nothing to fuse.
+# SAM's own encoders, from segment_anything: canvas of 1024 only, nothing to fuse
 SAM_VITS: dict[str, Callable[..., Sam]] = {
     "vit_b": build_sam_vit_b,
     "vit_l": build_sam_vit_l,
@@ -26,13 +26,20 @@ VARIANTS = (*FAMILIES, *SAM_VITS)
 
 
 class SamModel(Sam):  # type: ignore[misc]
-    """A segment_anything ``Sam`` (same parts, same ``forward``) that knows its variant and can be fused.
+    """A segment_anything ``Sam`` (same parts, same ``forward``) that knows its variant, can be fused and saved.
 
     Attributes:
         variant: one of ``VARIANTS``.
-        canvas_size: side of the square input in pixels.
+        canvas_size: side of the canvas in pixels.
         fused: whether ``fuse`` was called.
-        checkpoint: what the weights were read from, or None for fresh ones.
+        checkpoint: the file that the weights were read from, without the weights; None for fresh ones.
+
+    Example:
+        >>> import repvit_sam, tempfile
+        >>> model = repvit_sam.load("small", device="cpu", fuse=False)
+        >>> model.save(tempfile.mkdtemp() + "/mine.safetensors", half=True, provenance={"recipe": "none"})
+        >>> model.fuse().fused
+        True
     """
 
     def __init__(
@@ -48,7 +55,10 @@ class SamModel(Sam):  # type: ignore[misc]
         return self.image_encoder.img_size
 
     def fuse(self) -> SamModel:
-        """Fold the encoder's batch norms and branches, in place: the same masks, faster; for inference only."""
+        """Fold the encoder's batch norms and branches into its convolutions, in place; returns the model.
+
+        Inference becomes faster and its masks stay the same; a fused model can be neither trained nor saved.
+        """
         if not self.fused and isinstance(self.image_encoder, ImageEncoder):
             # embeddings saved before and after fusing belong to the same encoder
             encoder: ImageEncoder = self.image_encoder
@@ -63,14 +73,14 @@ class SamModel(Sam):  # type: ignore[misc]
         half: bool = False,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the weights: ``.safetensors`` in the project's layout, ``.pt`` in the variant's published one.
+        """Write the weights: ``.safetensors`` in the project's key layout, ``.pt`` in the variant's published one.
 
         Args:
             half: store kernels and matrices as fp16.
-            provenance: where the weights come from, recipe, licence; added to what was loaded.
+            provenance: where the weights come from, recipe, licence; added to that of the loaded checkpoint.
 
         Raises:
-            CheckpointError: the model is fused (its batch norms are gone; save before fusing), or an unknown suffix.
+            CheckpointError: the model is fused (its batch norms are gone), or the suffix is unknown.
         """
         if self.fused:
             raise CheckpointError("a fused model cannot be saved: load it with fuse=False, then save")
@@ -98,7 +108,7 @@ def build_network(variant: str, canvas_size: int, pretrained: bool = False) -> S
     check_canvas_size(canvas_size)
     if variant in SAM_VITS:
         if canvas_size != CANVAS_SIZE or pretrained:
-            raise ValueError(f"{variant} works on a canvas of {CANVAS_SIZE} only and has no ImageNet start here")
+            raise ValueError(f"{variant} works with canvas={CANVAS_SIZE} and pretrained=False only")
         sam = SAM_VITS[variant]()
         return SamModel(variant, sam.image_encoder, sam.prompt_encoder, sam.mask_decoder)
     return SamModel(

@@ -1,5 +1,6 @@
-"""The small RepViT on a small canvas, and what it was exported to, made once."""
+"""The small RepViT on a small canvas and its exports, made once; prompts and masks that several tests use."""
 
+import numpy as np
 import pytest
 
 import repvit_sam
@@ -8,7 +9,7 @@ from repvit_sam.export.traceable import prepare
 
 CANVAS = 256
 
-# on coffee.jpg, in its pixels: the cup, the saucer and the table; `predict` has one answer for each
+# on coffee.jpg, in its pixels: the cup, the saucer and the table
 CUP = [170, 12, 425, 282]
 _POINTS = [
     [300, 60],
@@ -34,10 +35,26 @@ PROMPTS = {
     "a mask and two points": {"mask_input": True, "point_coords": _POINTS[:2], "point_labels": _LABELS[:2]},
 }
 
+MASKS = {
+    "empty": np.zeros((4, 5), bool),
+    "full": np.ones((4, 5), bool),
+    "noise": np.random.default_rng(0).random((13, 17)) > 0.5,
+    "first column": np.array([[1, 0], [1, 0]], bool),
+    "last column": np.array([[0, 1], [0, 1]], bool),
+    "one pixel": np.pad(np.ones((1, 1), bool), 3),
+}
+each_mask = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+
 
 @pytest.fixture(scope="session")
 def small():
     return repvit_sam.load("small", device="cpu", canvas=CANVAS)
+
+
+@pytest.fixture(scope="session")
+def unfused():
+    """The bundled TinyViT as ``model`` has it, but not fused."""
+    return repvit_sam.load("tinyvit_sam", device="cpu", fuse=False)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +85,7 @@ def coreml_folder(tmp_path_factory):
 
 @pytest.fixture(params=PROMPTS)
 def prompt(request, small_photo):
-    """Every kind of prompt, as arguments of `predict`; the mask is what an earlier box gave."""
+    """Every kind of prompt, as arguments of `predict`; the mask is the prediction for a box."""
     prompt = dict(PROMPTS[request.param])
     if prompt.pop("mask_input", False):
         prompt["mask_input"] = small_photo.predict(box=CUP, multimask_output=False)[2]

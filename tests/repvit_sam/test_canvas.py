@@ -30,13 +30,6 @@ def test_points_and_boxes_go_to_the_canvas_as_in_segment_anything(photo_hw):
     np.testing.assert_array_equal(fit.boxes_to_canvas(boxes), reference.apply_boxes(boxes, photo_hw))
 
 
-@pytest.mark.parametrize("photo_hw", SIZES_HW)
-def test_points_come_back_where_they_were(photo_hw):
-    points = np.random.default_rng(1).uniform(0, max(photo_hw), (5, 2))
-    fit = fit_photo(photo_hw)
-    np.testing.assert_allclose(fit.coords_to_photo(fit.coords_to_canvas(points)), points, atol=1e-9)
-
-
 def test_a_very_thin_photo_keeps_one_pixel():
     assert fit_photo((12000, 3)).content_hw == (1024, 1)
 

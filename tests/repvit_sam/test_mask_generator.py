@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from segment_anything import SamAutomaticMaskGenerator as ReferenceGenerator
 from segment_anything.modeling import Sam
-from segment_anything.utils.amg import build_point_grid, generate_crop_boxes
+from segment_anything.utils.amg import build_point_grid
 
 import repvit_sam
-from repvit_sam.mask_generator import crop_boxes, point_grid
+from repvit_sam.mask_generator import point_grid
 from repvit_sam.rle import decode_rle
 
 LOOSE = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.7}
@@ -59,14 +59,9 @@ def test_records_equal_segment_anything(model, reference_model, coffee, settings
         assert ours == theirs
 
 
-def test_the_grid_and_the_crops_equal_segment_anything():
+def test_the_grid_equals_segment_anything():
     for side in (1, 5, 32):
         np.testing.assert_allclose(point_grid(side), build_point_grid(side), atol=1e-12)
-    for photo_hw in ((400, 600), (301, 229), (5, 7)):
-        boxes, layers = generate_crop_boxes(photo_hw, 2, 512 / 1500)
-        assert [(list(box), layer) for box, layer in crop_boxes(photo_hw, 2, 512 / 1500)] == [
-            (box, layer) for box, layer in zip(boxes, layers, strict=True)
-        ]
 
 
 def test_progress_counts_every_point_and_may_stop_the_work(model, coffee):
@@ -100,7 +95,8 @@ def test_a_photo_of_a_few_pixels_has_fewer_crops(model):
         ({"points_per_side": 0}, "at least 1"),
         ({"points_per_batch": 0}, "at least 1"),
         ({"output_mode": "png"}, "binary_mask"),
-        ({"points_per_side": None, "point_grids": [np.zeros((1, 2))], "crop_n_layers": 1}, "one grid a layer"),
+        ({"crop_n_layers": -1}, "crop_n_layers must be at least 0"),
+        ({"points_per_side": None, "point_grids": [np.zeros((1, 2))], "crop_n_layers": 1}, "each crop layer, 2, got 1"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(model, settings, words):

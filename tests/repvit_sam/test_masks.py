@@ -1,27 +1,23 @@
 import numpy as np
 import pytest
 import torch
-from segment_anything.utils.amg import (
-    batched_mask_to_box,
-    calculate_stability_score,
-    coco_encode_rle,
-    mask_to_rle_pytorch,
-)
+from pycocotools import mask as coco_mask
+from segment_anything.utils.amg import batched_mask_to_box, calculate_stability_score
 
 from repvit_sam import masks
 from repvit_sam.canvas import fit_photo
-from repvit_sam.masks import best_mask, logits_in_parts, logits_to_photo, mask_box_xyxy, stability_score
-from repvit_sam.rle import decode_rle, encode_rle, run_lengths, uncompressed_rle
+from repvit_sam.masks import (
+    best_mask,
+    coco_bbox,
+    logits_in_parts,
+    logits_to_photo,
+    mask_box_xyxy,
+    mask_extent,
+    stability_score,
+)
+from repvit_sam.rle import encode_rle
 
-MASKS = {
-    "empty": np.zeros((4, 5), bool),
-    "full": np.ones((4, 5), bool),
-    "noise": np.random.default_rng(0).random((13, 17)) > 0.5,
-    "first column": np.array([[1, 0], [1, 0]], bool),
-    "last column": np.array([[0, 1], [0, 1]], bool),
-    "one pixel": np.pad(np.ones((1, 1), bool), 3),
-}
-each_mask = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+from .conftest import each_mask
 
 
 @pytest.mark.parametrize("photo_hw", [(229, 301), (1500, 800), (1, 1)])
@@ -41,16 +37,14 @@ def test_logits_come_part_by_part_the_same(monkeypatch):
 
 
 @each_mask
-def test_rle_equals_segment_anything_and_comes_back(mask):
-    reference = mask_to_rle_pytorch(torch.as_tensor(mask)[None])[0]
-    assert uncompressed_rle(mask) == reference
-    assert encode_rle(mask) == coco_encode_rle(reference)
-    np.testing.assert_array_equal(decode_rle(encode_rle(mask)), mask)
+def test_boxes_equal_segment_anything(mask):
+    assert list(mask_box_xyxy(mask)) == batched_mask_to_box(torch.as_tensor(mask)).tolist()
 
 
 @each_mask
-def test_boxes_equal_segment_anything(mask):
-    assert list(mask_box_xyxy(mask)) == batched_mask_to_box(torch.as_tensor(mask)).tolist()
+def test_coco_s_boxes_equal_pycocotools_and_hold_the_object(mask):
+    assert coco_bbox(mask) == coco_mask.toBbox(encode_rle(mask)).tolist()
+    assert mask[mask_extent(mask)].sum() == mask.sum()
 
 
 def test_stability_equals_segment_anything_and_is_zero_for_nothing():
@@ -61,19 +55,3 @@ def test_stability_equals_segment_anything_and_is_zero_for_nothing():
 
 def test_the_best_mask_is_the_best_rated():
     assert best_mask(np.array([0.2, 0.9, 0.5])) == 1
-
-
-def test_run_lengths_are_those_of_the_uncompressed_form():
-    chance = np.random.default_rng(3)
-    for _ in range(50):
-        height, width = chance.integers(1, 60, 2)
-        mask = chance.random((height, width)) < chance.random()
-        runs = run_lengths(encode_rle(mask)["counts"])
-        assert sum(runs) == mask.size
-        assert runs == uncompressed_rle(mask)["counts"]
-
-
-@pytest.mark.parametrize("counts", ["\x00", "ppppppppppppp", "P", "O"])
-def test_text_that_is_no_run_lengths_is_refused(counts):
-    with pytest.raises(ValueError, match="run length"):
-        run_lengths(counts)

@@ -1,13 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from segment_anything import SamPredictor as ReferencePredictor
 from segment_anything.modeling import Sam
 
 import repvit_sam
+from repvit_sam.checkpoints import find_checkpoint
 from repvit_sam.errors import CheckpointError, PhotoError, PhotoNotSetError, PromptError
+from repvit_sam.masks import mask_slice
 
-CUP = [170, 12, 425, 282]  # coffee.jpg, XYXY
+from ..conftest import PHOTOS
+from .conftest import CUP
 
 
 @pytest.fixture(scope="module")
@@ -75,21 +79,33 @@ def test_set_image_and_set_torch_image_equal_segment_anything(model, reference, 
     assert torch.equal(predictor.features, reference.features)
 
 
-def test_bgr_is_turned_round(model, coffee, coffee_encoded):
-    predictor = repvit_sam.SamPredictor(model)
-    predictor.set_image(coffee[..., ::-1], image_format="BGR")
-    assert torch.equal(predictor.features, coffee_encoded.image_embedding)
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda path, photo: photo[..., ::-1],
+        lambda path, photo: torch.from_numpy(photo[..., ::-1].copy()).permute(2, 0, 1),
+        lambda path, photo: path,
+        lambda path, photo: path.read_bytes(),
+        lambda path, photo: path.open("rb"),
+        lambda path, photo: Image.open(path),
+    ],
+    ids=["array", "tensor", "path", "bytes", "file", "PIL image"],
+)
+def test_bgr_swaps_the_channels_of_arrays_and_tensors_only(small, small_photo, coffee, source):
+    predictor = repvit_sam.SamPredictor(small)
+    predictor.set_image(source(PHOTOS / "coffee.jpg", coffee), image_format="BGR")
+    assert torch.equal(predictor.features, small_photo.features)
 
 
-def test_a_model_of_segment_anything_is_taken_too(reference, coffee):
-    predictor = repvit_sam.SamPredictor(reference.model)
+def test_a_model_of_segment_anything_is_taken_too(small, small_photo, coffee):
+    predictor = repvit_sam.SamPredictor(Sam(small.image_encoder, small.prompt_encoder, small.mask_decoder))
     predictor.set_image(coffee)
     masks, _, _ = predictor.predict(box=CUP, multimask_output=False)
-    np.testing.assert_array_equal(masks, reference.predict(box=np.array(CUP), multimask_output=False)[0])
+    np.testing.assert_array_equal(masks, small_photo.predict(box=CUP, multimask_output=False)[0])
 
 
 def test_a_batch_of_boxes_equals_one_by_one(predictor):
-    boxes = [[10 + 3 * n, 20 + n, 200 + 5 * n, 250 + n] for n in range(35)]  # more than one pass of the decoder
+    boxes = [[10 + 3 * n, 20 + n, 200 + 5 * n, 250 + n] for n in range(35)]  # more than are decoded at once
     masks, ious, logits = predictor.predict(box=boxes, multimask_output=False)
     assert masks.shape == (35, 1, 400, 600)
     for index in (0, 31, 32, 34):
@@ -130,10 +146,10 @@ def test_the_small_repvit_finds_the_cup_too(coffee, predictor):
     assert (ours & theirs).sum() / (ours | theirs).sum() > 0.7
 
 
-def test_photos_of_a_batch_get_their_own_masks(model, coffee, formula_photo):
-    predictor = repvit_sam.SamPredictor(model)
+def test_photos_of_a_batch_get_their_own_masks(small, coffee, formula_photo):
+    predictor = repvit_sam.SamPredictor(small)
     predictor.set_image_batch([coffee, formula_photo])
-    with pytest.raises(PhotoNotSetError, match="predict_batch"):
+    with pytest.raises(PhotoNotSetError, match="several photos are set; call predict_batch"):
         predictor.predict(box=CUP)
     masks, ious, logits = predictor.predict_batch(box_batch=[CUP, [100, 60, 200, 160]], multimask_output=False)
     assert [mask.shape for mask in masks] == [(1, 400, 600), (1, 229, 301)]
@@ -142,8 +158,8 @@ def test_photos_of_a_batch_get_their_own_masks(model, coffee, formula_photo):
     np.testing.assert_array_equal(masks[1], predictor.predict(box=[100, 60, 200, 160], multimask_output=False)[0])
 
 
-def test_lists_of_the_wrong_length_are_refused(model, formula_photo):
-    predictor = repvit_sam.SamPredictor(model)
+def test_lists_of_the_wrong_length_are_refused(small, formula_photo):
+    predictor = repvit_sam.SamPredictor(small)
     with pytest.raises(PhotoNotSetError, match="set_image_batch"):
         predictor.predict_batch(box_batch=[CUP])
     with pytest.raises(PhotoError, match="list"):
@@ -151,7 +167,7 @@ def test_lists_of_the_wrong_length_are_refused(model, formula_photo):
     with pytest.raises(PhotoError, match="list"):
         predictor.set_image_batch("photo.jpg")
     predictor.set_image_batch([formula_photo])
-    with pytest.raises(PromptError, match="one entry a photo"):
+    with pytest.raises(PromptError, match="one entry for each photo"):
         predictor.predict_batch(box_batch=[CUP, CUP])
 
 
@@ -164,19 +180,17 @@ def test_an_embedding_comes_back_from_its_file(predictor, model, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_fusing_keeps_the_fingerprint(predictor, tmp_path):
+def test_fusing_keeps_the_fingerprint(predictor, unfused, tmp_path):
     predictor.save_embedding(tmp_path / "coffee.safetensors")
-    unfused = repvit_sam.SamPredictor(repvit_sam.load("tinyvit_sam", device="cpu", fuse=False))
-    unfused.load_embedding(tmp_path / "coffee.safetensors")
+    repvit_sam.SamPredictor(unfused).load_embedding(tmp_path / "coffee.safetensors")
 
 
-def test_an_embedding_of_another_encoder_or_a_damaged_file_is_refused(predictor, tmp_path):
+def test_an_embedding_of_another_encoder_or_a_damaged_file_is_refused(predictor, unfused, tmp_path):
     path = tmp_path / "coffee.safetensors"
     predictor.save_embedding(path)
     other = repvit_sam.SamPredictor(repvit_sam.build_repvit_sam("repvit_m0_9"))
     with pytest.raises(CheckpointError, match="another image encoder"):
         other.load_embedding(path)
-    unfused = repvit_sam.load("tinyvit_sam", device="cpu", fuse=False)
     smaller = repvit_sam.build_repvit_sam("vit_t", canvas=512)
     smaller.load_state_dict(unfused.state_dict())
     with pytest.raises(CheckpointError, match="canvas of 1024, this model's is 512"):
@@ -187,7 +201,7 @@ def test_an_embedding_of_another_encoder_or_a_damaged_file_is_refused(predictor,
     with pytest.raises(CheckpointError, match="does not exist"):
         predictor.load_embedding(tmp_path / "none")
     with pytest.raises(CheckpointError, match="no embedding"):
-        predictor.load_embedding(repvit_sam.model.find_checkpoint("tinyvit_sam"))
+        predictor.load_embedding(find_checkpoint("tinyvit_sam"))
 
 
 @pytest.mark.parametrize("ask", ["predict", "get_image_embedding", "predict_torch", "save_embedding"])
@@ -221,8 +235,22 @@ def test_wrong_calls_of_the_torch_door_are_refused(predictor):
 
 
 @pytest.mark.parametrize("photo_hw", [(1, 1), (1, 500), (700, 3)])
-def test_tiny_and_thin_photos_give_masks_of_their_size(model, photo_hw):
-    predictor = repvit_sam.SamPredictor(model)
+def test_tiny_and_thin_photos_give_masks_of_their_size(small, photo_hw):
+    predictor = repvit_sam.SamPredictor(small)
     predictor.set_image(np.full((*photo_hw, 3), 128, np.uint8))
     masks, _, _ = predictor.predict([[0, 0]], [1])
     assert masks.shape == (3, *photo_hw)
+
+
+@pytest.mark.parametrize("multimask_output", [False, True])
+def test_all_four_masks_are_those_of_two_calls(predictor, multimask_output):
+    logits, ious = predictor.predict_all([[300, 200]], [1])
+    _, expected_ious, expected = predictor.predict([[300, 200]], [1], multimask_output=multimask_output)
+    chosen = mask_slice(multimask_output)
+    np.testing.assert_array_equal(logits[chosen].numpy(), expected)
+    np.testing.assert_array_equal(ious[chosen].numpy(), expected_ious)
+
+
+def test_all_four_masks_are_for_one_prompt(predictor):
+    with pytest.raises(PromptError, match="takes one prompt, got a batch of 2"):
+        predictor.predict_all(box=[CUP, CUP])

@@ -24,7 +24,7 @@ def onnx_photo(onnx_folder, coffee):
 
 
 def agree(found, expected):
-    """What `predict` gave: of the same shape and type, and equal but for a few pixels at the threshold."""
+    """Check results of `predict`: the same shapes and types, and the same values but for a few pixels' rounding."""
     for ours, torchs in zip(found, expected, strict=True):
         assert (ours.shape, ours.dtype) == (torchs.shape, torchs.dtype)
     assert np.count_nonzero(found[0] != expected[0]) <= 3
@@ -59,7 +59,7 @@ def test_batches_of_photos_work(onnx_photo, coffee, formula_photo):
     assert [mask.shape for mask in masks] == [(1, 400, 600), (1, 229, 301)]
 
 
-def test_embeddings_go_from_one_engine_to_the_other(small, small_photo, onnx_photo, tmp_path):
+def test_embeddings_go_from_one_backend_to_the_other(small, small_photo, onnx_photo, tmp_path):
     small_photo.save_embedding(tmp_path / "torch.safetensors")
     onnx_photo.save_embedding(tmp_path / "onnx.safetensors")
     other = repvit_sam.SamPredictor(onnx_photo.model)
@@ -111,7 +111,7 @@ def test_wrong_prompts_are_refused_in_a_sentence(onnx_photo, prompt, says):
 
 
 def test_wrong_arrays_are_refused_before_the_runtime(onnx_photo):
-    with pytest.raises(ValueError, match="call predict with this engine"):
+    with pytest.raises(ValueError, match="needs a PyTorch model, got OnnxBackend; call predict"):
         onnx_photo.predict_torch(None, None)
     with pytest.raises(ValueError, match="image embedding must have shape"):
         onnx_photo.model.decode(np.zeros((1, 256, 64, 64), np.float32), CanvasPrompts(), ALL_MASKS)
@@ -119,7 +119,7 @@ def test_wrong_arrays_are_refused_before_the_runtime(onnx_photo):
         onnx_photo.model.encode(np.zeros((1, 3, 64, 64), np.float32))
 
 
-def test_a_folder_that_is_none_is_named(onnx_folder, tmp_path):
+def test_a_folder_that_is_no_export_or_a_damaged_one_is_refused(onnx_folder, tmp_path):
     with pytest.raises(CheckpointError, match=r"no manifest\.json"):
         repvit_sam.load(tmp_path, engine="onnx")
     copy = tmp_path / "copy"
@@ -140,12 +140,20 @@ def test_a_folder_that_is_none_is_named(onnx_folder, tmp_path):
 def test_engine_device_and_canvas_must_be_there(onnx_folder):
     with pytest.raises(ValueError, match="engine must be one of torch, onnx"):
         repvit_sam.load(onnx_folder, engine="tensorrt")
-    with pytest.raises(ValueError, match="computes on cpu"):
+    with pytest.raises(ValueError, match="one that this onnxruntime computes on, cpu, got 'tpu'"):
         repvit_sam.load(onnx_folder, engine="onnx", device="tpu")
     with pytest.raises(ValueError, match="exported for a canvas of 256"):
         repvit_sam.load(onnx_folder, engine="onnx", canvas=512)
 
 
-def test_everything_mode_wants_torch(onnx_photo):
-    with pytest.raises(ValueError, match="PyTorch"):
-        repvit_sam.SamAutomaticMaskGenerator(onnx_photo.model)
+def test_everything_mode_gives_pytorchs_masks(small, onnx_photo, coffee):
+    settings = {"points_per_side": 5, "pred_iou_thresh": 0.7, "stability_score_thresh": 0.8}
+    found, expected = (
+        repvit_sam.SamAutomaticMaskGenerator(model, **settings).generate(coffee) for model in (onnx_photo.model, small)
+    )
+    assert len(found) == len(expected) > 5
+    for ours, torchs in zip(found, expected, strict=True):
+        assert np.count_nonzero(ours["segmentation"] != torchs["segmentation"]) <= 3
+        assert ours["predicted_iou"] == pytest.approx(torchs["predicted_iou"], abs=1e-4)
+        assert ours["stability_score"] == pytest.approx(torchs["stability_score"], abs=1e-3)
+        assert ours["point_coords"] == torchs["point_coords"]

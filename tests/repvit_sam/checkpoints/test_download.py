@@ -99,7 +99,7 @@ def test_a_file_of_another_hash_is_thrown_away(entry, tmp_path):
 
 
 def test_a_file_without_a_published_hash_must_be_the_checkpoint(entry, tmp_path, monkeypatch):
-    with pytest.raises(FetchError, match=r"is no checkpoint.*thrown away"):
+    with pytest.raises(FetchError, match=r"is no checkpoint.*was deleted"):
         fetch(entry(sha256=""))
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(Handler, "content", find_checkpoint("tinyvit_sam").read_bytes())

@@ -108,11 +108,11 @@ DAMAGED = [
     ("list", pytorch(lambda path: [torch.zeros(2)]), "holds list, expected a state dict"),
     ("number inside", pytorch(lambda path: {"image_encoder.x": 3}), "'image_encoder.x' is int, expected a tensor"),
     ("no tensors", pytorch(lambda path: {}), "expected a state dict"),
-    ("strangers", tensors(lambda state: {"conv1.weight": torch.zeros(2)}), "no layout known here.*conv1.weight"),
+    ("strangers", tensors(lambda state: {"conv1.weight": torch.zeros(2)}), "unknown key layout.*conv1.weight"),
     (
         "no known size",
         tensors(lambda state: {"image_encoder.body.stem.conv2.c.weight": torch.zeros(7, 1, 3, 3)}),
-        "no known size",
+        "unknown size",
     ),
     ("false variant", tensors(dict, {"variant": "repvit_m2_3"}), "says it is repvit_m2_3"),
     ("false canvas", tensors(dict, {"canvas": "1000"}), "canvas of '1000'"),
@@ -130,7 +130,7 @@ DAMAGED = [
         tensors(lambda state: {**state, TOKEN: torch.zeros(2, 256)}),
         rf"of another shape: {TOKEN} \(2, 256\) instead of \(1, 256\)",
     ),
-    ("encoder alone", tensors(encoder_of), "image encoder alone.*weights convert"),
+    ("encoder alone", tensors(encoder_of), "image encoder without a decoder.*weights convert"),
 ]
 
 
@@ -163,6 +163,6 @@ def test_weights_of_another_variant_name_the_keys(tmp_path):
         load_weights(model, read_checkpoint(find_checkpoint("tinyvit_sam")))
 
 
-def test_a_path_with_a_catalogue_name_inside_is_a_path(tmp_path):
+def test_a_path_with_a_checkpoint_name_inside_is_a_path(tmp_path):
     shutil.copy(find_checkpoint("tinyvit_sam"), tmp_path / "tinyvit_sam.safetensors")
     assert find_checkpoint(tmp_path / "tinyvit_sam.safetensors").parent == tmp_path

@@ -20,10 +20,10 @@ def with_lively_norms(encoder):
 @pytest.mark.parametrize("variant", FAMILIES)
 @torch.no_grad()
 def test_every_variant_runs_on_any_canvas_and_fuses_to_the_same(variant):
-    encoder = with_lively_norms(ImageEncoder(variant, canvas_size=320))
-    canvas = torch.randn(2, 3, 320, 320)
+    encoder = with_lively_norms(ImageEncoder(variant, canvas_size=192))
+    canvas = torch.randn(2, 3, 192, 192)
     unfused = encoder(canvas)
-    assert unfused.shape == (2, 256, 20, 20)
+    assert unfused.shape == (2, 256, 12, 12)
     fuse_batch_norms(encoder)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in encoder.modules())
     assert (encoder(canvas) - unfused).abs().max() < 1e-4
@@ -34,11 +34,6 @@ def test_m2_3_has_the_published_size():
     assert round(sum(p.numel() for p in encoder.parameters()) / 1e6, 2) == 23.16
     fuse_batch_norms(encoder.eval())
     assert sum(p.numel() for p in encoder.parameters()) == 23_040_480
-
-
-@torch.no_grad()
-def test_the_last_stride_is_a_setting():
-    assert ImageEncoder("repvit_m0_9", 256, last_stage_stride=2).eval()(torch.zeros(1, 3, 256, 256)).shape[-1] == 8
 
 
 def test_unknown_variants_and_canvases_are_refused():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from repvit_sam.upscaling import resize_logits
+from repvit_sam.resize import resize_logits
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Bilinear resizing of logits, corners not aligned, nothing averaged: torch's for tensors, else the same in NumPy."""
+"""Bilinear resizing of logits (no aligned corners, no antialiasing): by torch for tensors, the same in NumPy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Logits = TypeVar("Logits", "Tensor", NDArray[np.float32])
 
 
 def resize_logits(logits: Logits, size_hw: tuple[int, int]) -> Logits:
-    """(B, C, h, w) -> (B, C, H, W). NumPy arrays become what torch's ``F.interpolate`` gives, but for rounding.
+    """(B, C, h, w) -> (B, C, H, W). NumPy arrays get the result of torch's ``F.interpolate``, up to rounding.
 
-    That is 1e-6 of the range where torch uses AVX-512, elsewhere 2e-5: its places then differ in their last bit.
+    The difference is 1e-6 of the range where torch uses AVX-512, else 2e-5, as its positions differ in their last bit.
 
-    Not ``cv2.resize``: it places pixels more finely than torch's float32, and so cuts other pixels at the threshold.
+    ``cv2.resize`` will not do: it computes positions more finely than torch's float32, and so other pixels cross the
+    threshold.
     """
     if not isinstance(logits, np.ndarray):
         from torch.nn import functional as F
@@ -35,10 +36,10 @@ def resize_logits(logits: Logits, size_hw: tuple[int, int]) -> Logits:
 
 
 def _neighbours(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For each new place along one side: the two old places it lies between, and how far it is towards the second."""
-    # As torch with AVX-512: a place is rounded once, after one fused multiply-add.
+    """For each new position along one side: the two old positions around it, and its distance to the first, 0..1."""
+    # as torch with AVX-512: a position is rounded once, after a fused multiply-add
     scale = np.float64(np.float32(old) / np.float32(new))
-    place = np.maximum(scale * (np.arange(new) + 0.5) - 0.5, 0).astype(np.float32)
-    first = np.minimum(place.astype(np.intp), old - 1)
+    position = np.maximum(scale * (np.arange(new) + 0.5) - 0.5, 0).astype(np.float32)
+    first = np.minimum(position.astype(np.intp), old - 1)
     second = np.minimum(first + 1, old - 1)
-    return first, second, np.clip(place - first.astype(np.float32), 0, 1).astype(np.float32)
+    return first, second, np.clip(position - first.astype(np.float32), 0, 1).astype(np.float32)

@@ -1,0 +1,98 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from repvit_sam.masks import coco_bbox
+from repvit_sam.rle import decode_rle
+
+from .conftest import COFFEE, run
+
+COMMAND = [sys.executable, "-m", "repvit_sam.cli", "segment", COFFEE, "--point", "300,200", "--out"]
+
+
+def test_segment_writes_mask_cutout_overlay_and_json(tmp_path):
+    words = ("--box", "170,12,425,282", "--point", "300,200", "--point", "20,20,0")
+    result = run("segment", COFFEE, *words, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("\n") == 1
+    assert "mask 1:" in result.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cutout.png", "mask.png", "masks.json", "overlay.png"]
+    mask = np.asarray(Image.open(tmp_path / "mask.png")) > 0
+    cutout = np.asarray(Image.open(tmp_path / "cutout.png"))
+    assert mask.shape == (400, 600)
+    np.testing.assert_array_equal(cutout[..., 3] > 0, mask)
+    assert not cutout[~mask].any()
+    assert np.asarray(Image.open(tmp_path / "overlay.png")).shape == (400, 600, 3)
+    content = json.loads((tmp_path / "masks.json").read_text())
+    (record,) = content["masks"]
+    np.testing.assert_array_equal(decode_rle(record["segmentation"]), mask)
+    assert record["area"] == np.count_nonzero(mask)
+    assert record["bbox"] == coco_bbox(mask)
+    assert record["prompt"] == {"points": [[300, 200, 1], [20, 20, 0]], "box": [170, 12, 425, 282]}
+    assert 0 < record["predicted_iou"] <= 1.1
+
+
+def test_nothing_but_results_is_written_where_no_terminal_is(light, tmp_path):
+    result = subprocess.run([*COMMAND, str(tmp_path), *light], capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    assert result.stdout.count("\n") == 1
+
+
+def test_several_boxes_are_several_objects_and_every_mask_gives_three(light, tmp_path):
+    result = run(
+        "segment", COFFEE, "--box", "170,12,425,282", "--box", "100,50,500,390", *light, "--out", tmp_path / "boxes"
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "boxes" / "mask_2.png").exists()
+    result = run("segment", COFFEE, "--point", "300,200", "--every-mask", *light, "--out", tmp_path / "three")
+    assert result.stdout.count("\n") == 3
+
+
+def test_a_folder_gets_a_sub_folder_a_photo_and_a_bad_photo_does_not_stop_the_rest(light, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "a.jpg", "b.png"):
+        Image.effect_noise((60, 40), 90).save(photos / name)
+    (photos / "c.jpg").write_text("no picture")
+    Image.new("RGB", (4, 4)).save(photos / "d.png")  # the point lies far outside
+    result = run("segment", photos, "--point", "30,20", *light, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "c.jpg is not a picture" in result.stderr
+    assert "d.png: point_coords must be in pixels of the photo, 4 wide" in result.stderr
+    assert "2 of the photos failed" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "a.png", "b"]
+
+
+def test_everything_writes_overlay_and_json(light, tmp_path):
+    loose = ("--points-per-side", 4, "--pred-iou", 0.7, "--stability", 0.8)
+    result = run("everything", COFFEE, *loose, *light, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    records = json.loads((tmp_path / "masks.json").read_text())["masks"]
+    assert len(records) > 1
+    assert f"{len(records)} masks" in result.stdout
+    for record in records:
+        mask = decode_rle(record["segmentation"])
+        assert mask.shape == (400, 600)
+        assert record["bbox"] == coco_bbox(mask)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_results_reach_a_pipe_while_the_bar_is_on_the_terminal(light, tmp_path):
+    import pty
+
+    terminal, stderr = pty.openpty()
+    shown: list[bytes] = []
+    reader = threading.Thread(target=lambda: shown.extend(iter(lambda: os.read(terminal, 4096), b"")), daemon=True)
+    reader.start()  # a full terminal would hold the command up
+    command = [*COMMAND, str(tmp_path), *light]
+    environment = {**os.environ, "TERM": "xterm"}
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True, env=environment)
+    assert b"coffee" in b"".join(shown)  # the bar
+    assert "mask 1:" in result.stdout
+    assert result.stdout.count("\n") == 1
