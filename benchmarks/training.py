@@ -1,4 +1,4 @@
-"""What caching a teacher and training a student cost, next to what the machine could do at most.
+"""Speed of caching a teacher and of training a student, and the limit that the machine sets.
 
     python benchmarks/training.py --teacher vit_h --student repvit_m2_3 --precision bf16 --batch 8
     python benchmarks/training.py --teacher vit_t --student repvit_m0_9 --canvas 512 --batch 2      # a CPU, in a minute

@@ -4,8 +4,8 @@
     torchrun --nproc-per-node 8 distill/cache_embeddings.py ...        # any number of ranks, on one machine or many
     python distill/cache_embeddings.py --cache CACHE --verify          # read everything back and compare
 
-A killed run goes on where it stopped. Ranks need no connection to each other, only the same folder: each takes every
-n-th batch by ``RANK`` and ``WORLD_SIZE``, which torchrun sets and any cluster can.
+A run that was stopped continues. Ranks need no connection to each other, only the same folder: each takes every
+n-th batch by ``RANK`` and ``WORLD_SIZE``, which torchrun sets, and any cluster can set.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from repvit_sam.distill.data.photo_set import PhotoItem
 from repvit_sam.distill.data.sources import read_sources
 from repvit_sam.distill.run.progress import ProgressBar
 from repvit_sam.distill.teacher import encode, load_teacher
+from repvit_sam.errors import PhotoError
 from repvit_sam.modeling.sam import SamModel
 
 
@@ -85,10 +86,10 @@ def write_embeddings(
     rank: int = 0,
     world: int = 1,
 ) -> None:
-    """Encode what is missing of this rank's share.
+    """Encode the photos of this rank's share that are missing in the cache.
 
-    Batches are cut from all rows at fixed places and dealt out to the ranks, so that the same photos meet in a batch
-    whoever computes it and whenever: the bytes do not depend on the number of ranks nor on being killed.
+    Batches are cut from all rows at fixed places and then divided among the ranks, so the same photos are always in one
+    batch: the bytes depend neither on the number of ranks nor on a run being stopped.
     """
     device = next(teacher.parameters()).device
     done_before = cache.records()["state"] == RowState.DONE
@@ -99,32 +100,41 @@ def write_embeddings(
     with bar:
         for count, rows in enumerate(todo, start=1):
             read = [(row, next(canvases)) for row, _ in rows]
-            good = [(row, canvas) for row, canvas in read if isinstance(canvas, PhotoCanvas)]
             for row, error in read:
-                if not isinstance(error, PhotoCanvas):
+                if isinstance(error, PhotoError):
                     bar.print(f"skipped: {error}")
                     cache.write([row], None, [(0, 0)])
                     skipped += 1
-            wanted = [place for place, (row, _) in enumerate(good) if not done_before[row]]
-            if wanted:
-                stacked = torch.stack([canvas.canvas for _, canvas in good]).to(device)
-                content_hw = torch.tensor([canvas.content_hw for _, canvas in good], device=device)
-                embeddings = encode(teacher, normalise(stacked, content_hw), cache.manifest.precision)
-                chosen = [good[place] for place in wanted]
-                cache.write([row for row, _ in chosen], embeddings[wanted], [canvas.content_hw for _, canvas in chosen])
-            done += len(wanted)
-            bar.advance(count, len(wanted))
+            good = [(row, canvas) for row, canvas in read if isinstance(canvas, PhotoCanvas)]
+            encoded = _encode_missing(cache, teacher, good, done_before)
+            done += encoded
+            bar.advance(count, encoded)
     typer.echo(f"{done} photos encoded, {skipped} skipped, in {time.time() - started:.0f} s: {cache.folder}", err=True)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**30
         typer.echo(f"{bar.images_per_second:.1f} img/s, at most {peak:.1f} GiB of GPU memory", err=True)
 
 
+def _encode_missing(
+    cache: EmbeddingCache, teacher: SamModel, batch: Sequence[tuple[int, PhotoCanvas]], done: NDArray[np.bool_]
+) -> int:
+    """Encode a batch of (row, canvas) and store the rows that are not done; returns how many."""
+    missing = [place for place, (row, _) in enumerate(batch) if not done[row]]
+    if missing:
+        device = next(teacher.parameters()).device
+        stacked = torch.stack([canvas.canvas for _, canvas in batch]).to(device)
+        content_hw = torch.tensor([canvas.content_hw for _, canvas in batch], device=device)
+        embeddings = encode(teacher, normalise(stacked, content_hw), cache.manifest.precision)
+        rows, canvases = zip(*(batch[place] for place in missing), strict=True)
+        cache.write(rows, embeddings[missing], [canvas.content_hw for canvas in canvases])
+    return len(missing)
+
+
 def verify_cache(cache: EmbeddingCache) -> None:
     """Read every embedding back.
 
     Raises:
-        CacheError: some are not what was written.
+        CacheError: some are damaged.
     """
     records = cache.records()
     done = int((records["state"] == RowState.DONE).sum())
@@ -153,9 +163,9 @@ def _missing_batches(
     rank: int,
     world: int,
 ) -> list[list[tuple[int, PhotoItem]]]:
-    """This rank's batches of (row, photo), dealt out by place, of which some row is not done.
+    """This rank's batches of (row, photo), divided by row number, in which some row is not done.
 
-    By place, because ranks start at different times and see different rows done. Photos that could not be read are
+    By row number, because ranks start at different times and see different rows done. Photos that could not be read are
     tried again: a disk may have been away.
     """
     item_of = {item.name: item for item in items}
@@ -168,7 +178,7 @@ def _missing_batches(
 
 
 def _check_disk(folder: Path, manifest: Manifest, photos: int) -> None:
-    """Say what is needed; raise where it is not there."""
+    """Print how much space is needed and how much is free; raise CacheError where it is too little."""
     there = sum(file.stat().st_blocks * 512 for file in folder.glob("shard-*")) if folder.exists() else 0
     needed = max(0, photos * manifest.row_bytes - there)
     near = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

@@ -54,8 +54,7 @@ class RunFolder:
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self._recipe = path, recipe
-        known = path / "recipe.yaml"
-        if self.has_state and known.read_text(encoding="utf-8") != recipe.as_yaml():
+        if self.has_state and not _same_recipe((path / "recipe.yaml").read_text(encoding="utf-8"), recipe.as_yaml()):
             raise RecipeError(f"{path} holds a run of another recipe; take another --out folder, or remove that one")
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
@@ -118,6 +117,11 @@ class RunFolder:
         with atomic_write(path) as beside:
             torch.save(dict(batch), beside)
         return path
+
+
+def _same_recipe(one: str, other: str) -> bool:
+    """Whether two YAML texts are the same but for ``about``, which decides nothing."""
+    return bool({**yaml.safe_load(one), "about": ""} == {**yaml.safe_load(other), "about": ""})
 
 
 def without_folders(value: Any) -> Any:
