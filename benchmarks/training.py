@@ -1,4 +1,4 @@
-"""How fast a teacher's embeddings are cached and a student trains, next to the most that the machine could do.
+"""Speed of caching a teacher and of training a student, and the limit that the machine sets.
 
     python benchmarks/training.py --teacher vit_h --student repvit_m2_3 --precision bf16 --batch 8
     python benchmarks/training.py --teacher vit_t --student repvit_m0_9 --canvas 512 --batch 2      # a CPU, in a minute

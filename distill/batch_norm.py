@@ -1,4 +1,4 @@
-"""Batch statistics over all ranks. torch has this for GPUs alone; on CPUs (gloo) the same formula stands here."""
+"""Batch statistics over all ranks. torch has this for GPUs only; for CPUs (gloo) it is here."""
 
 from __future__ import annotations
 

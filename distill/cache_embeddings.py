@@ -1,11 +1,11 @@
-"""Write the teacher's embeddings of all photos to disk, once, so that training never waits for the teacher.
+"""Write the teacher's embeddings of all photos to disk once, so that training need not compute them.
 
-    python distill/teacher.py --teacher vit_h --data photos/ --data sa_000020.tar --cache CACHE
-    torchrun --nproc-per-node 8 distill/teacher.py ...        # any number of ranks, on one machine or many
-    python distill/teacher.py --cache CACHE --verify          # read everything back and compare
+    python distill/cache_embeddings.py --teacher vit_h --data photos/ --data sa_000020.tar --cache CACHE
+    torchrun --nproc-per-node 8 distill/cache_embeddings.py ...        # any number of ranks, on one machine or many
+    python distill/cache_embeddings.py --cache CACHE --verify          # read everything back and compare
 
-A killed run goes on where it stopped. Ranks need no connection to each other, only the same folder: each takes every
-n-th batch by ``RANK`` and ``WORLD_SIZE``, which torchrun sets and any cluster can.
+A run that was stopped continues. Ranks need no connection to each other, only the same folder: each takes every
+n-th batch by ``RANK`` and ``WORLD_SIZE``, which torchrun sets, and any cluster can set.
 """
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ from numpy.typing import NDArray
 from repvit_sam.canvas import CANVAS_SIZE
 from repvit_sam.console import report_errors
 from repvit_sam.device import pick_device
-from repvit_sam.distill.data.dataset import PhotoCanvas, normalised, read_ahead
+from repvit_sam.distill.data.canvas import PhotoCanvas, normalise, read_canvases
 from repvit_sam.distill.data.embedding_cache import CacheError, EmbeddingCache, Manifest, RowState
-from repvit_sam.distill.data.sources import PhotoItem, find_photos
-from repvit_sam.distill.run.progress import Meter
+from repvit_sam.distill.data.photo_set import PhotoItem
+from repvit_sam.distill.data.sources import read_sources
+from repvit_sam.distill.run.progress import ProgressBar
 from repvit_sam.distill.teacher import encode, load_teacher
+from repvit_sam.errors import PhotoError
 from repvit_sam.modeling.sam import SamModel
 
 
 def main(
     cache: Annotated[Path, typer.Option(help="folder of the embeddings; made, or continued")],
-    teacher: Annotated[str, typer.Option(help="vit_h, vit_l, vit_b, vit_t, a catalogue name, or a file")] = "vit_h",
+    teacher: Annotated[str, typer.Option(help="vit_h, vit_l, vit_b, vit_t, a checkpoint name, or a file")] = "vit_h",
     data: Annotated[list[str] | None, typer.Option(help="folder, tar, COCO folder or .txt list; repeat")] = None,
     canvas: Annotated[int, typer.Option(help="side of the canvas in pixels")] = CANVAS_SIZE,
     batch: Annotated[int, typer.Option(help="photos at once")] = 1,
@@ -52,7 +54,7 @@ def main(
             verify_cache(EmbeddingCache(cache))
             return
         if not data:
-            raise ValueError("say which photos: --data FOLDER_OR_TAR (repeat for several)")
+            raise ValueError("no photos given; add --data FOLDER_OR_TAR (repeat for several)")
         if precision not in ("auto", "bf16", "fp16", "fp32"):
             raise ValueError(f"--precision must be auto, bf16, fp16 or fp32, got {precision}")
         if batch < 1 or workers < 1:
@@ -63,15 +65,15 @@ def main(
             chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         if precision == "auto":
             precision = "bf16" if chosen.type == "cuda" else "fp32"
-        photos = find_photos(data).limited(limit)
+        photos = read_sources(data).limited(limit)
         model = load_teacher(teacher, canvas, chosen)
         manifest = Manifest.of(model, teacher, precision)
         _check_disk(cache, manifest, len(photos.items))
         store = EmbeddingCache.prepare(cache, manifest, [item.name for item in photos.items])
         if compile:
             model.image_encoder.compile()
-        for name in photos.torn if rank == 0 else ():
-            typer.echo(f"torn, left out: {name}", err=True)
+        for name in photos.incomplete if rank == 0 else ():
+            typer.echo(f"left out: {name}", err=True)
         write_embeddings(store, model, photos.items, batch, workers, rank, world)
 
 
@@ -84,63 +86,72 @@ def write_embeddings(
     rank: int = 0,
     world: int = 1,
 ) -> None:
-    """Encode what is missing of this rank's share.
+    """Encode the photos of this rank's share that are missing in the cache.
 
-    Batches are cut from all rows at fixed places and dealt out to the ranks, so that the same photos meet in a batch
-    whoever computes it and whenever: the bytes do not depend on the number of ranks nor on being killed.
+    Batches are cut from all rows at fixed places and then divided among the ranks, so the same photos are always in one
+    batch: the bytes depend neither on the number of ranks nor on a run being stopped.
     """
     device = next(teacher.parameters()).device
     done_before = cache.records()["state"] == RowState.DONE
     todo = _missing_batches(cache, items, batch, done_before, rank, world)
-    meter = Meter(f"rank {rank}" if world > 1 else "teacher", max(1, len(todo)))
+    bar = ProgressBar(f"rank {rank}" if world > 1 else "teacher", max(1, len(todo)))
     started, done, skipped = time.time(), 0, 0
-    canvases = read_ahead([item for rows in todo for _, item in rows], teacher.canvas_size, workers, batch)
-    with meter:
+    canvases = read_canvases([item for rows in todo for _, item in rows], teacher.canvas_size, workers, batch)
+    with bar:
         for count, rows in enumerate(todo, start=1):
             read = [(row, next(canvases)) for row, _ in rows]
-            good = [(row, canvas) for row, canvas in read if isinstance(canvas, PhotoCanvas)]
             for row, error in read:
-                if not isinstance(error, PhotoCanvas):
-                    meter.say(f"skipped: {error}")
+                if isinstance(error, PhotoError):
+                    bar.print(f"skipped: {error}")
                     cache.write([row], None, [(0, 0)])
                     skipped += 1
-            wanted = [place for place, (row, _) in enumerate(good) if not done_before[row]]
-            if wanted:
-                stacked = torch.stack([canvas.canvas for _, canvas in good]).to(device)
-                content_hw = torch.tensor([canvas.content_hw for _, canvas in good], device=device)
-                embeddings = encode(teacher, normalised(stacked, content_hw), cache.manifest.precision)
-                chosen = [good[place] for place in wanted]
-                cache.write([row for row, _ in chosen], embeddings[wanted], [canvas.content_hw for _, canvas in chosen])
-            done += len(wanted)
-            meter.advance(count, len(wanted))
+            good = [(row, canvas) for row, canvas in read if isinstance(canvas, PhotoCanvas)]
+            encoded = _encode_missing(cache, teacher, good, done_before)
+            done += encoded
+            bar.advance(count, encoded)
     typer.echo(f"{done} photos encoded, {skipped} skipped, in {time.time() - started:.0f} s: {cache.folder}", err=True)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**30
-        typer.echo(f"{meter.images_per_second:.1f} img/s, at most {peak:.1f} GiB of GPU memory", err=True)
+        typer.echo(f"{bar.images_per_second:.1f} img/s, at most {peak:.1f} GiB of GPU memory", err=True)
+
+
+def _encode_missing(
+    cache: EmbeddingCache, teacher: SamModel, batch: Sequence[tuple[int, PhotoCanvas]], done: NDArray[np.bool_]
+) -> int:
+    """Encode a batch of (row, canvas) and store the rows that are not done; returns how many."""
+    missing = [place for place, (row, _) in enumerate(batch) if not done[row]]
+    if missing:
+        device = next(teacher.parameters()).device
+        stacked = torch.stack([canvas.canvas for _, canvas in batch]).to(device)
+        content_hw = torch.tensor([canvas.content_hw for _, canvas in batch], device=device)
+        embeddings = encode(teacher, normalise(stacked, content_hw), cache.manifest.precision)
+        rows, canvases = zip(*(batch[place] for place in missing), strict=True)
+        cache.write(rows, embeddings[missing], [canvas.content_hw for canvas in canvases])
+    return len(missing)
 
 
 def verify_cache(cache: EmbeddingCache) -> None:
     """Read every embedding back.
 
     Raises:
-        CacheError: some are not what was written.
+        CacheError: some are damaged.
     """
     records = cache.records()
     done = int((records["state"] == RowState.DONE).sum())
     skipped = int((records["state"] == RowState.SKIPPED).sum())
     damaged = []
-    with Meter("verifying", max(1, done)) as meter:
+    with ProgressBar("verifying", max(1, done)) as bar:
         for count, (row, is_damaged) in enumerate(cache.damaged_rows(), start=1):
             if is_damaged:
                 damaged.append(cache.names[row])
                 cache.forget(row)
-            meter.advance(count, 1)
+            bar.advance(count, 1)
     missing = len(cache.names) - done - skipped
     typer.echo(f"{done} embeddings of {cache.manifest.teacher}, {skipped} skipped, {missing} missing")
     if damaged:
         raise CacheError(
             f"{len(damaged)} embeddings are damaged (the first: {damaged[0]}) and now count as missing; "
-            "run distill/teacher.py on the same data to make them again"
+            "run distill/cache_embeddings.py on the same data to make them again"
         )
 
 
@@ -152,9 +163,9 @@ def _missing_batches(
     rank: int,
     world: int,
 ) -> list[list[tuple[int, PhotoItem]]]:
-    """This rank's batches of (row, photo), dealt out by place, of which some row is not done.
+    """This rank's batches of (row, photo), divided by row number, in which some row is not done.
 
-    By place, because ranks start at different times and see different rows done. Photos that could not be read are
+    By row number, because ranks start at different times and see different rows done. Photos that could not be read are
     tried again: a disk may have been away.
     """
     item_of = {item.name: item for item in items}
@@ -167,7 +178,7 @@ def _missing_batches(
 
 
 def _check_disk(folder: Path, manifest: Manifest, photos: int) -> None:
-    """Say what is needed; raise where it is not there."""
+    """Print how much space is needed and how much is free; raise CacheError where it is too little."""
     there = sum(file.stat().st_blocks * 512 for file in folder.glob("shard-*")) if folder.exists() else 0
     needed = max(0, photos * manifest.row_bytes - there)
     near = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

@@ -3,9 +3,9 @@
     python distill/grow.py --start small --variant repvit_m2_3 --data photos/ --out grown.safetensors
     python distill/train.py grown --start grown.safetensors --out runs/m2_3
 
-After Net2Net (Chen, Goodfellow, Shlens, arXiv 1511.05641): same function, more capacity. Wider: the small network sits
-in the leading channels and hears nothing of the new ones, whose weights are fresh; training connects them. Deeper:
-inserted blocks are the identity. Batch norms of what is new get their statistics from photos.
+After Net2Net (Chen, Goodfellow, Shlens, arXiv 1511.05641): same function, more capacity. Wider: the small network takes
+the leading channels and gets no input from the new ones, whose weights are fresh; training connects them. Deeper:
+inserted blocks are the identity. Batch norms of new channels get their statistics from photos.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from torch import Tensor, nn
 from repvit_sam import load
 from repvit_sam.build import build_repvit_sam
 from repvit_sam.console import report_errors
-from repvit_sam.distill.data.dataset import PhotoCanvas, normalised, read_ahead
-from repvit_sam.distill.data.sources import find_photos
+from repvit_sam.distill.data.canvas import PhotoCanvas, normalise, read_canvases
+from repvit_sam.distill.data.sources import read_sources
 from repvit_sam.modeling.sam import SamModel
 
 INSERTED_GATE_BIAS = 2.0  # sigmoid(2) = 0.88: near enough to open, far enough from flat to learn
 
 
 class GrowthError(ValueError):
-    """Two networks of which the second cannot hold the first."""
+    """The larger network cannot hold the smaller one."""
 
 
 def main(
     data: Annotated[list[str], typer.Option(help="photos for batch norm statistics: folder, tar or list; repeat")],
     out: Annotated[Path, typer.Option(help="the grown weights, .safetensors")],
-    start: Annotated[str, typer.Option(help="catalogue name or file of the trained network")] = "small",
+    start: Annotated[str, typer.Option(help="checkpoint name or file of the trained network")] = "small",
     variant: Annotated[str, typer.Option(help="repvit_m1_0, m1_5 or m2_3")] = "repvit_m2_3",
     photos: Annotated[int, typer.Option(min=1, help="how many of the photos")] = 8,
     seed: Annotated[int, typer.Option(help="of the fresh weights")] = 0,
@@ -43,13 +43,13 @@ def main(
     """Grow a trained RepViT into a larger one."""
     with report_errors():
         small = load(start, "cpu", fuse=False)
-        items = find_photos(data).limited(photos).items
-        read = islice(read_ahead(items, small.canvas_size, workers=2, ahead=2), photos)
+        items = read_sources(data).limited(photos).items
+        read = islice(read_canvases(items, small.canvas_size, workers=2, ahead=2), photos)
         good = [canvas for canvas in read if isinstance(canvas, PhotoCanvas)]
         if not good:
             raise GrowthError("none of the photos could be read")
         stacked = torch.stack([canvas.canvas for canvas in good])
-        canvases = normalised(stacked, torch.tensor([canvas.content_hw for canvas in good]))
+        canvases = normalise(stacked, torch.tensor([canvas.content_hw for canvas in good]))
         torch.manual_seed(seed)
         grown = grow(small, variant, canvases)
         with torch.inference_mode():
@@ -67,7 +67,7 @@ def grow(small: SamModel, variant: str, canvases: Tensor) -> SamModel:
     Args:
         small: unfused, with a RepViT.
         variant: at least as wide and as deep in every stage.
-        canvases: (B, 3, S, S) normalised; they give the statistics of what is new.
+        canvases: (B, 3, S, S) normalised; they give the batch norms of new channels their statistics.
 
     Raises:
         GrowthError: the variant cannot hold the small network.
@@ -122,7 +122,7 @@ def _grown_name(name: str, places: dict[str, str]) -> str:
 
 
 def _lay_into(new: Tensor, old: Tensor) -> None:
-    """Old weights into the leading channels, in place; zeros where old outputs would hear new inputs."""
+    """Old weights into the leading channels, in place; zeros where old outputs would take new inputs."""
     if new.ndim > 1:
         new[: old.shape[0], old.shape[1] :] = 0
     new[tuple(slice(0, size) for size in old.shape)] = old

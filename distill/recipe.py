@@ -27,25 +27,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Student(_Part):
-    """Who learns."""
+class StudentConfig(_Part):
+    """The network that learns."""
 
     variant: str = "repvit_m2_3"
     start: str | None = Field(None, description="checkpoint to go on from, or 'imagenet'; null starts from nothing")
     neck_from_teacher: bool = Field(True, description="start the neck's second half from the teacher's (same shapes)")
 
 
-class Teacher(_Part):
-    """Who is learnt from."""
+class TeacherConfig(_Part):
+    """The network that is learnt from."""
 
-    checkpoint: str = Field("vit_h", description="vit_h, vit_l, vit_b, vit_t, a catalogue name, or a file")
-    cache: Path | None = Field(
-        None, description="embeddings by distill/teacher.py; null runs the teacher on each batch"
-    )
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of a teacher that runs along")
+    checkpoint: str = Field("vit_h", description="vit_h, vit_l, vit_b, vit_t, a checkpoint name, or a file")
+    cache: Path | None = Field(None, description="written by distill/cache_embeddings.py; null encodes each batch")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of a teacher without a cache")
 
 
-class Data(_Part):
+class DataConfig(_Part):
     """The photos; see sources.py for what a source may be."""
 
     sources: tuple[str | dict[str, str], ...] = Field(min_length=1)
@@ -55,7 +53,7 @@ class Data(_Part):
     workers: int = Field(4, ge=1, description="threads that decode photos")
 
 
-class EngineSettings(_Part):
+class EngineConfig(_Part):
     """How it is computed."""
 
     precision: Literal["fp32", "bf16", "fp64"] = Field("fp32", description="bf16: autocast, layer norms in float32")
@@ -65,8 +63,8 @@ class EngineSettings(_Part):
     save_every_minutes: float = Field(5, gt=0, description="between saves; SIGTERM saves at once")
 
 
-class Validation(_Part):
-    """What is measured on the way: box and point mIoU, and agreement with the teacher's masks."""
+class ValidationConfig(_Part):
+    """What is measured during training: box and point mIoU, and agreement with the teacher's masks."""
 
     folder: Path | None = Field(None, description="COCO-format folder with true masks; null leaves this out")
     photos: int | None = Field(None, ge=1, description="only the first N photos")
@@ -74,8 +72,8 @@ class Validation(_Part):
     every_minutes: float = Field(30, gt=0, description="between validations; one more ends each stage")
 
 
-class Augment(_Part):
-    """What happens to a canvas before the teacher sees it. Not with cached embeddings, which belong to one canvas."""
+class AugmentConfig(_Part):
+    """Random changes of a canvas. Not with cached embeddings, which belong to the unchanged canvas."""
 
     mirror: bool = False
     zoom: tuple[float, float] | None = Field(None, description="smallest and largest, e.g. [0.6, 3.0]")
@@ -87,20 +85,20 @@ class Augment(_Part):
         return self.mirror or self.zoom is not None or self.colour > 0
 
     @model_validator(mode="after")
-    def _zoom_grows(self) -> Augment:
+    def _zoom_grows(self) -> AugmentConfig:
         if self.zoom and not 0.1 <= self.zoom[0] <= self.zoom[1] <= 16:
             raise ValueError("zoom must be smallest and largest, within 0.1 and 16")
         return self
 
 
 class _Stage(_Part):
-    """What all stages share. How long: exactly one of steps, epochs, minutes."""
+    """What all stages share. The length is exactly one of steps, epochs and minutes."""
 
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0, description="passes over the photos")
     minutes: float | None = Field(None, gt=0, description="the schedule follows the clock")
     batch: int = Field(8, ge=1, description="photos a step, over all ranks and accumulation")
-    accumulate: int = Field(1, ge=1, description="parts in which a rank computes its share of a step")
+    accumulate: int = Field(1, ge=1, description="parts in which a rank computes its share of a step (saves memory)")
     learning_rate: float = Field(1e-3, gt=0, description="peak")
     final_rate: float = Field(0.02, ge=0, le=1, description="at the end, as a share of the peak (cosine)")
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the stage with a rising rate")
@@ -110,8 +108,8 @@ class _Stage(_Part):
     ema: float = Field(0.999, ge=0, lt=1, description="moving average of the weights: what is saved and measured")
     train: tuple[Trained, ...] = Field(("encoder",), min_length=1, description="parts that learn; others are frozen")
     freeze_batchnorm: bool = Field(False, description="keep the running statistics: right for a few photos a step")
-    augment: Augment = Augment()
-    data: Data | None = Field(None, description="photos of this stage; null takes the recipe's")
+    augment: AugmentConfig = AugmentConfig()
+    data: DataConfig | None = Field(None, description="photos of this stage; null takes the recipe's")
 
     @model_validator(mode="after")
     def _one_length(self) -> _Stage:
@@ -134,7 +132,7 @@ class EncoderStage(_Stage):
         if self.window is not None and (self.window % EMBEDDING_STRIDE or self.window < 64):
             raise ValueError(f"window must be a multiple of {EMBEDDING_STRIDE} from 64, got {self.window}")
         if self.train != ("encoder",):
-            raise ValueError("the encoder stage trains the encoder alone; leave train out")
+            raise ValueError("the encoder stage trains only the encoder; leave train out")
         return self
 
 
@@ -144,7 +142,7 @@ class PromptsStage(_Stage):
     kind: Literal["prompts"]
     prompts: int = Field(8, ge=1, description="prompts a photo")
     rounds: int = Field(2, ge=1, description="decodings a prompt, one more point after each")
-    embedding_weight: float = Field(0.0, ge=0, description="of the encoder stage's loss, beside; it holds on")
+    embedding_weight: float = Field(0.0, ge=0, description="of the encoder stage's loss, added to the masks' loss")
 
 
 class MasksStage(_Stage):
@@ -159,16 +157,16 @@ Stage = Annotated[EncoderStage | PromptsStage | MasksStage, Field(discriminator=
 
 
 class Recipe(_Part):
-    """The whole run: stages one after the other on the same student."""
+    """A whole run: stages one after the other on the same student."""
 
     about: str = ""
-    seed: int = Field(0, ge=0, description="of everything random; another leg on the same photos wants another")
+    seed: int = Field(0, ge=0, description="of everything random; take another for each leg on the same photos")
     canvas: int = CANVAS_SIZE
-    student: Student = Student()
-    teacher: Teacher = Teacher()
-    data: Data
-    engine: EngineSettings = EngineSettings()
-    validation: Validation = Validation()
+    student: StudentConfig = StudentConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    data: DataConfig
+    engine: EngineConfig = EngineConfig()
+    validation: ValidationConfig = ValidationConfig()
     stages: tuple[Stage, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -181,7 +179,7 @@ class Recipe(_Part):
                     "set teacher.cache=null, or leave augment out"
                 )
             if self.engine.precision == "fp64" and (stage.kind != "encoder" or self.validation.folder):
-                raise ValueError("fp64 is for proofs on the encoder stage; leave validation.folder out")
+                raise ValueError("fp64 is for tests of the encoder stage; leave validation.folder out")
             if isinstance(stage, EncoderStage) and (stage.window or 0) > self.canvas:
                 raise ValueError(f"stages.{number}.window is larger than the canvas of {self.canvas}")
         return self
@@ -200,9 +198,9 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in recipes_folder().glob("*.yaml")))
-        raise RecipeError(f"{path}: {error.strerror}; recipes that come along: {known}") from None
+        raise RecipeError(f"{path}: {error.strerror}; bundled recipes: {known}") from None
     except yaml.YAMLError as error:
-        raise RecipeError(f"{path} is no YAML: {error}") from None
+        raise RecipeError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"{path} must hold keys and values, got {type(content).__name__}")
     for change in changes:
@@ -234,9 +232,9 @@ def with_minutes(recipe: Recipe, minutes: float) -> Recipe:
 
 
 def find_recipe(word: str) -> Path:
-    """A path, or the name of a recipe that comes along (``smoke``)."""
-    along = recipes_folder() / f"{word}.yaml"
-    return along if along.exists() and not Path(word).is_file() else Path(word)
+    """A path, or the name of a bundled recipe (``smoke``)."""
+    bundled = recipes_folder() / f"{word}.yaml"
+    return bundled if bundled.exists() and not Path(word).is_file() else Path(word)
 
 
 def recipes_folder() -> Path:
@@ -250,7 +248,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
     try:
         new = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise RecipeError(f"--set {change}: {text!r} is no YAML value") from None
+        raise RecipeError(f"--set {change}: {text!r} is not a YAML value") from None
     value: Any = content
     *parents, last = path.split(".")
     try:
@@ -261,11 +259,11 @@ def _apply(content: dict[str, Any], change: str) -> None:
         else:
             value[last] = new
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        raise RecipeError(f"--set {change}: the recipe has no place called {path}") from None
+        raise RecipeError(f"--set {change}: the recipe has no key {path}") from None
 
 
 def _where(location: tuple[int | str, ...]) -> str:
-    # pydantic names the kind of a stage between its number and its key; a reader of YAML does not
+    # pydantic puts the kind of a stage between its number and its key; YAML does not
     parts = [str(part) for part in location]
     if len(parts) > 2 and parts[0] == "stages" and parts[2] in ("encoder", "prompts", "masks"):
         del parts[2]

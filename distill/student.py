@@ -11,34 +11,34 @@ from repvit_sam.build import build_repvit_sam
 from repvit_sam.checkpoints import find_checkpoint, load_weights, read_checkpoint
 from repvit_sam.modeling.sam import SamModel
 
-from .recipe import RecipeError, Student, Trained
+from .recipe import RecipeError, StudentConfig, Trained
 from .teacher import norms_in_float32
 
-IMAGENET = "imagenet"  # the word for timm's weights
+IMAGENET = "imagenet"  # stands for timm's weights
 
 
-def build_student(recipe: Student, teacher: SamModel, canvas_size: int) -> SamModel:
+def build_student(config: StudentConfig, teacher: SamModel, canvas_size: int) -> SamModel:
     """A student that can be trained.
 
     Prompt encoder and mask decoder are the teacher's (SAM's own, in every teacher so far), or the checkpoint's where
-    it brings them. From nothing, the neck's second half starts from the teacher's weights: a fresh layer norm gives
-    outputs of variance 1, a hundred times the teacher's, and the first thousand steps would go into that.
+    it has them. From nothing, the neck's second half starts from the teacher's weights: a fresh layer norm gives
+    outputs of variance 1, a hundred times the teacher's, and the first thousand steps would only undo that.
 
     Raises:
-        CheckpointError: the start is not there, or no checkpoint.
+        CheckpointError: the start is missing, or not a checkpoint.
         RecipeError: it holds another variant.
         ConnectionError: ImageNet weights cannot be fetched.
     """
-    student = build_repvit_sam(recipe.variant, canvas=canvas_size, pretrained=recipe.start == IMAGENET)
+    student = build_repvit_sam(config.variant, canvas=canvas_size, pretrained=config.start == IMAGENET)
     student.prompt_encoder.load_state_dict(teacher.prompt_encoder.state_dict())
     student.mask_decoder.load_state_dict(teacher.mask_decoder.state_dict())
-    if recipe.start and recipe.start != IMAGENET:
-        checkpoint = read_checkpoint(find_checkpoint(recipe.start))
-        if checkpoint.variant != recipe.variant:
-            raise RecipeError(f"student.start is a {checkpoint.variant}, but student.variant is {recipe.variant}")
+    if config.start and config.start != IMAGENET:
+        checkpoint = read_checkpoint(find_checkpoint(config.start))
+        if checkpoint.variant != config.variant:
+            raise RecipeError(f"student.start is a {checkpoint.variant}, but student.variant is {config.variant}")
         decoder = {k: v for k, v in student.state_dict().items() if not k.startswith("image_encoder.")}
         load_weights(student, replace(checkpoint, state={**decoder, **checkpoint.state}))
-    elif recipe.neck_from_teacher:
+    elif config.neck_from_teacher:
         for mine, theirs in zip(student.image_encoder.neck[1:], teacher.image_encoder.neck[1:], strict=True):
             mine.load_state_dict(theirs.state_dict())
     norms_in_float32(student)
@@ -46,7 +46,7 @@ def build_student(recipe: Student, teacher: SamModel, canvas_size: int) -> SamMo
 
 
 def set_trained(student: SamModel, parts: tuple[Trained, ...]) -> None:
-    """Let these parts learn and freeze the rest."""
+    """Train these parts and freeze the rest."""
     modules: dict[Trained, nn.Module] = {
         "encoder": student.image_encoder,
         "prompt_encoder": student.prompt_encoder,

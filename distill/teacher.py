@@ -12,15 +12,15 @@ from torch import Tensor, nn
 import repvit_sam
 from repvit_sam.modeling.sam import SamModel
 
-# the names that papers use, for the checkpoints of the catalogue
+# the names that papers use -> names of checkpoints
 TEACHERS = {"vit_h": "sam_vit_h", "vit_l": "sam_vit_l", "vit_b": "sam_vit_b", "vit_t": "tinyvit_sam"}
 
 
 def load_teacher(name_or_path: str, canvas_size: int, device: str | torch.device) -> SamModel:
-    """A frozen model: ``vit_h``, ``vit_l``, ``vit_b``, ``vit_t``, a catalogue name, or a checkpoint in any layout.
+    """A frozen model: ``vit_h``, ``vit_l``, ``vit_b``, ``vit_t``, a checkpoint name, or a file in any known layout.
 
     Raises:
-        CheckpointError: not on this machine, or no checkpoint.
+        CheckpointError: not on this machine, or not a checkpoint.
         ValueError: a canvas that this teacher cannot work on.
     """
     model = repvit_sam.load(TEACHERS.get(name_or_path, name_or_path), device, canvas=canvas_size)
@@ -29,7 +29,7 @@ def load_teacher(name_or_path: str, canvas_size: int, device: str | torch.device
 
 
 def norms_in_float32(model: nn.Module) -> None:
-    """Let every layer norm see float32 even under autocast: in bf16 its variance has three digits."""
+    """Give every layer norm float32 inputs even under autocast: in bf16 its variance has three digits."""
     for module in model.modules():
         if isinstance(module, (LayerNorm2d, nn.LayerNorm)):
             module.register_forward_pre_hook(_input_to_float32)

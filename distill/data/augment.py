@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from repvit_sam.canvas import EMBEDDING_STRIDE
+from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
 
-from ..recipe import Augment
-from .dataset import inside
+from ..recipe import AugmentConfig
+from .canvas import blank_padding
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class View:
     brightness: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-def draw_view(augment: Augment, chance: np.random.Generator) -> View:
+def draw_view(augment: AugmentConfig, rng: np.random.Generator) -> View:
     """A view at random; zoom is uniform on a logarithmic scale."""
     zoom = 1.0
-    if augment.zoom and chance.random() < augment.zoom_share:
+    if augment.zoom and rng.random() < augment.zoom_share:
         low, high = augment.zoom
-        zoom = float(low * (high / low) ** chance.random())
-    shift = chance.uniform(-augment.colour, augment.colour, size=3)
+        zoom = float(low * (high / low) ** rng.random())
+    shift = rng.uniform(-augment.colour, augment.colour, size=3)
     return View(
         zoom,
-        bool(augment.mirror and chance.random() < 0.5),
-        (float(chance.random()), float(chance.random())),
-        float(1 + chance.uniform(-augment.colour, augment.colour)),
+        bool(augment.mirror and rng.random() < 0.5),
+        (float(rng.random()), float(rng.random())),
+        float(1 + rng.uniform(-augment.colour, augment.colour)),
         (float(shift[0]), float(shift[1]), float(shift[2])),
     )
 
@@ -72,6 +72,10 @@ class Frame:
         mirror = torch.tensor([[view.mirror] for view in views], device=device)
         return cls(zoom, mirror, start[:, :1], start[:, 1:], shown, content)
 
+    def row(self, b: int) -> Frame:
+        """The frame of view b alone."""
+        return Frame(*(getattr(self, field.name)[b : b + 1] for field in fields(self)))
+
     def sample(self, maps: Tensor, side: int, stride: int, mode: str) -> Tensor:
         """Maps (B, C, side, side) of the unchanged canvases, stride pixels a cell -> the same of the views."""
         centres = (torch.arange(side, device=maps.device) + 0.5) * stride  # canvas pixels
@@ -87,7 +91,7 @@ class Frame:
             dim=-1,
         )  # (B, side, side, 2)
         sampled = F.grid_sample(maps, grid.to(maps.dtype), mode=mode, align_corners=False)
-        return sampled * inside(self.content_hw, side, stride)
+        return blank_padding(sampled, self.content_hw, stride)
 
 
 def apply_views(canvas: Tensor, content_hw: Tensor, views: Sequence[View]) -> tuple[Tensor, Frame]:
@@ -96,18 +100,27 @@ def apply_views(canvas: Tensor, content_hw: Tensor, views: Sequence[View]) -> tu
     shown = frame.sample(canvas, canvas.shape[-1], 1, "bilinear")
     contrast = torch.tensor([view.contrast for view in views], device=canvas.device).view(-1, 1, 1, 1)
     brightness = torch.tensor([view.brightness for view in views], device=canvas.device).view(-1, 3, 1, 1)
-    shown = (shown * contrast + brightness) * inside(frame.content_hw, canvas.shape[-1], 1)
-    return shown, frame
+    return blank_padding(shown * contrast + brightness, frame.content_hw), frame
+
+
+def view_masks(masks: Sequence[Tensor], frame: Frame) -> list[Tensor]:
+    """(K, S/4, S/4) bool masks of each unchanged canvas -> those of its view; masks out of sight are left out."""
+    return [_view_masks_of_photo(some, frame.row(b)) if len(some) else some for b, some in enumerate(masks)]
+
+
+def _view_masks_of_photo(masks: Tensor, frame: Frame) -> Tensor:
+    shown = frame.sample(masks[None].float(), masks.shape[-1], LOGITS_STRIDE, "nearest")[0] > 0.5
+    return shown[shown.any((1, 2))]
 
 
 def draw_windows(
-    content_hw: tuple[int, int], canvas_size: int, window: int, count: int, chance: np.random.Generator
+    content_hw: tuple[int, int], canvas_size: int, window: int, count: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
     """Row and column (in cells of the embedding) of windows that lie on the photo where it is large enough."""
     side = window // EMBEDDING_STRIDE
     most = canvas_size // EMBEDDING_STRIDE - side
     room = [min(most, max(0, -(-length // EMBEDDING_STRIDE) - side)) for length in content_hw]
-    return [(int(chance.integers(room[0] + 1)), int(chance.integers(room[1] + 1))) for _ in range(count)]
+    return [(int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1))) for _ in range(count)]
 
 
 def cut_windows(maps: Tensor, corners: Sequence[Sequence[tuple[int, int]]], window: int, stride: int) -> Tensor:

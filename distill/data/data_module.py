@@ -1,8 +1,7 @@
-"""What a run learns from: photos, canvases and the teacher's targets for each stage of its recipe."""
+"""The data of a run: for each stage of its recipe a loader to train on, and one to measure on."""
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import count
 
 import torch
@@ -10,133 +9,105 @@ import typer
 
 from repvit_sam.modeling.sam import SamModel
 
-from ..recipe import Augment, Data, Recipe, RecipeError, Stage
-from ..run.progress import Meter
-from ..teacher import encode
-from .dataset import valid_cells
+from ..recipe import AugmentConfig, DataConfig, Recipe, Stage, TeacherConfig
+from ..run.progress import ProgressBar
+from .dataset import CanvasDataset, DiskDataset, MemoryDataset
 from .embedding_cache import EmbeddingCache, Manifest
-from .loader import Batches, KeptCanvases, ReadCanvases
-from .sources import PhotoItem, Photos, find_photos
+from .loader import BatchLoader
+from .photo_set import PhotoItem, PhotoSet
+from .sources import read_sources
+from .split import split_photos
+from .targets import CachedTargets, OnlineTargets, Targets
 
-_PHOTOS_FOR_VARIANCE = 32
+_WORKERS_FOR_HELD_OUT = 2
 
 
-class Material:
-    """See the module.
-
-    Attributes:
-        photos: of each stage; all are found, and the cache is opened, before anything is computed.
+class DataModule:
+    """See the module. All photos are found, and the cache is opened, before anything is computed.
 
     Raises:
         RecipeError: a stage without photos, or without masks where it needs them.
         CacheError, ValueError: a cache or a source that cannot be used.
     """
 
-    def __init__(self, recipe: Recipe, teacher: SamModel, device: torch.device, first: bool) -> None:
-        self._recipe, self._teacher, self._device, self._first = recipe, teacher, device, first
-        self._cache: EmbeddingCache | None = None
-        if recipe.teacher.cache is not None:
-            self._cache = EmbeddingCache(recipe.teacher.cache)
-            manifest = Manifest.of(teacher, recipe.teacher.checkpoint, "")
-            self._cache.manifest.check_same(manifest, recipe.teacher.cache)
-        found = self._find(recipe.data)
-        self.photos = [found if stage.data is None else self._find(stage.data) for stage in recipe.stages]
-        self._kept: tuple[object, KeptCanvases | ReadCanvases] | None = None
-        for number in range(len(recipe.stages)):
-            self._split(number)
+    def __init__(self, recipe: Recipe, teacher: SamModel, device: torch.device, first_rank: bool) -> None:
+        self._recipe, self._teacher, self._device, self._first_rank = recipe, teacher, device, first_rank
+        self._cache = _open_cache(recipe.teacher, teacher)
+        unreadable = self._cache.skipped_names() if self._cache else set()
+        shared = self._read(recipe.data)
+        self._photos = [shared if stage.data is None else self._read(stage.data) for stage in recipe.stages]
+        self._splits = [
+            split_photos(photos, self._data(stage), stage, number, unreadable)
+            for number, (photos, stage) in enumerate(zip(self._photos, recipe.stages, strict=True), start=1)
+        ]
+        self._last_dataset: tuple[object, CanvasDataset] | None = None
 
     def manifest(self) -> dict[str, object]:
         """What identifies the photos of all stages."""
-        return {f"stage {number}": photos.manifest() for number, photos in enumerate(self.photos, start=1)}
+        return {f"stage {number}": photos.manifest() for number, photos in enumerate(self._photos, start=1)}
 
-    def batches(self, number: int, seed: int) -> tuple[Batches, list[PhotoItem]]:
-        """What a stage trains on, and the photos held out."""
-        stage = self._recipe.stages[number]
-        items, held_out = self._split(number)
-        batches = Batches(self._canvases(items, stage), seed, stage.augment)
-        return (batches if stage.kind == "masks" else self._with_targets(batches)), held_out
+    def loader(self, stage_index: int, seed: int) -> BatchLoader:
+        """What a stage trains on."""
+        stage = self._recipe.stages[stage_index]
+        dataset = self._dataset(self._splits[stage_index].train, stage)
+        targets = None if stage.kind == "masks" else self._targets(dataset.items)
+        return BatchLoader(dataset, self._device, seed, stage.augment, targets)
 
-    def whole(self, items: list[PhotoItem]) -> Batches:
-        """Photos as they are, in their order, read as needed: for measuring."""
-        canvases = ReadCanvases(items, self._recipe.canvas, self._device, 2, with_masks=False)
-        return self._with_targets(Batches(canvases, 0, Augment()))
+    def held_out_loader(self, stage_index: int) -> BatchLoader | None:
+        """Photos kept out, unchanged, read as needed; None where there are none."""
+        items = self._splits[stage_index].held_out
+        if not items or self._recipe.stages[stage_index].kind == "masks":
+            return None
+        dataset = DiskDataset(items, self._recipe.canvas, _WORKERS_FOR_HELD_OUT, with_masks=False)
+        return BatchLoader(dataset, self._device, 0, AugmentConfig(), self._targets(items))
 
-    def variance_of_targets(self, batches: Batches) -> float:
-        """Of the teacher's embedding over the photos, about each channel's mean: what losses are divided by."""
-        plain = Batches(batches.canvases, batches.seed, Augment(), batches.cache, batches.rows, batches.encode)
-        cells = []
-        for batch in plain.of([position] for position in range(min(_PHOTOS_FOR_VARIANCE, len(batches.canvases.items)))):
-            assert batch.target is not None
-            valid = valid_cells(batch.content_hw, self._recipe.canvas)[0, 0]
-            cells.append(batch.target[0][:, valid])  # (256, cells)
-        return float(torch.cat(cells, dim=1).var(dim=1, correction=0).mean())
+    def _data(self, stage: Stage) -> DataConfig:
+        return stage.data or self._recipe.data
 
-    def _find(self, data: Data) -> Photos:
-        photos = find_photos(data.sources).limited(data.limit)
-        for name in photos.torn:
+    def _read(self, data: DataConfig) -> PhotoSet:
+        photos = read_sources(data.sources).limited(data.limit)
+        for name in photos.incomplete:
             self._say(f"left out: {name}")
         return photos
 
-    def _split(self, number: int) -> tuple[list[PhotoItem], list[PhotoItem]]:
-        """The photos to train on, and those held out, evenly spread."""
-        stage = self._recipe.stages[number]
-        data = stage.data or self._recipe.data
-        items = list(self.photos[number].items)
-        if stage.kind == "masks":
-            items = [item for item in items if item.annotations]
-        elif self._cache:
-            unread = self._cache.skipped_names()
-            items = [item for item in items if item.name not in unread]
-        held = min(data.hold_out, len(items) // 4)
-        held_out = items[:: len(items) // held][:held] if held else []
-        names = {item.name for item in held_out}
-        items = [item for item in items if item.name not in names]
-        if not items:
-            what = "photos with masks" if stage.kind == "masks" else "photos"
-            raise RecipeError(f"stage {number + 1} ({stage.kind}) has no {what} to train on")
-        return items, held_out
-
-    def _canvases(self, items: list[PhotoItem], stage: Stage) -> KeptCanvases | ReadCanvases:
-        """Those of the stage before, where it had the same photos."""
-        data, with_masks = stage.data or self._recipe.data, stage.kind != "encoder"
-        same = ([item.name for item in items], with_masks, data.in_memory)
-        if self._kept and self._kept[0] == same:
-            return self._kept[1]
-        self._kept = None  # frees the memory before the next are read
-        canvases: KeptCanvases | ReadCanvases
-        if data.in_memory:
-            with Meter("reading photos", len(items), silent=not self._first) as meter:
-                done = count(1)
-                canvases = KeptCanvases(
-                    items,
-                    self._recipe.canvas,
-                    self._device,
-                    data.workers,
-                    with_masks,
-                    on_photo=lambda: meter.advance(next(done), 1),
-                )
-            for sentence in canvases.skipped:
-                self._say(f"skipped: {sentence}")
-        else:
-            canvases = ReadCanvases(
-                items,
-                self._recipe.canvas,
-                self._device,
-                data.workers,
-                with_masks,
-                on_skip=lambda sentence: self._say(f"skipped: {sentence}"),
-            )
-        self._kept = same, canvases
-        return canvases
-
-    def _with_targets(self, batches: Batches) -> Batches:
-        """The same, with the teacher's embeddings: from the cache, or made on the spot."""
+    def _targets(self, items: list[PhotoItem]) -> Targets:
         if self._cache is None:
-            online = partial(encode, self._teacher, precision=self._recipe.teacher.precision)
-            return Batches(batches.canvases, batches.seed, batches.augment, encode=online)
-        rows = self._cache.rows_of([item.name for item in batches.canvases.items])
-        return Batches(batches.canvases, batches.seed, batches.augment, self._cache, rows)
+            return OnlineTargets(self._teacher, self._recipe.teacher.precision)
+        return CachedTargets.of(self._cache, [item.name for item in items])
+
+    def _dataset(self, items: list[PhotoItem], stage: Stage) -> CanvasDataset:
+        """That of the stage before, where it had the same photos."""
+        data, with_masks = self._data(stage), stage.kind != "encoder"
+        key = ([item.name for item in items], with_masks, data.in_memory)
+        if self._last_dataset is None or self._last_dataset[0] != key:
+            self._last_dataset = None  # frees the memory before the next photos are read
+            open_dataset = self._read_into_memory if data.in_memory else self._open_on_disk
+            self._last_dataset = key, open_dataset(items, data.workers, with_masks)
+        return self._last_dataset[1]
+
+    def _read_into_memory(self, items: list[PhotoItem], workers: int, with_masks: bool) -> CanvasDataset:
+        with ProgressBar("reading photos", len(items), silent=not self._first_rank) as bar:
+            done = count(1)
+            dataset = MemoryDataset(
+                items, self._recipe.canvas, self._device, workers, with_masks, lambda: bar.advance(next(done), 1)
+            )
+        for message in dataset.skipped:
+            self._say(f"skipped: {message}")
+        return dataset
+
+    def _open_on_disk(self, items: list[PhotoItem], workers: int, with_masks: bool) -> CanvasDataset:
+        return DiskDataset(
+            items, self._recipe.canvas, workers, with_masks, lambda message: self._say(f"skipped: {message}")
+        )
 
     def _say(self, line: str) -> None:
-        if self._first:
+        if self._first_rank:
             typer.echo(line, err=True)
+
+
+def _open_cache(config: TeacherConfig, teacher: SamModel) -> EmbeddingCache | None:
+    if config.cache is None:
+        return None
+    cache = EmbeddingCache(config.cache)
+    cache.manifest.check_same(Manifest.of(teacher, config.checkpoint, ""), config.cache)
+    return cache

@@ -1,12 +1,12 @@
-"""The teacher's embeddings on disk: large flat shards, a fixed-size record a photo, many writers at once.
+"""The teacher's embeddings on disk: flat shards, one record of fixed size a photo, many writers at once.
 
     CACHE/manifest.json         teacher, fingerprint, canvas, precision, shape: what all rows have in common
     CACHE/photos.txt            the photos' names, one a line: line n is row n
     CACHE/shard-00000.fp16      rows 0..255: (256, S/16, S/16) float16 each, 2 MiB at 1024, one behind the other
     CACHE/shard-00000.index     16 bytes a row: state, content height and width, CRC-32 of embedding and record
 
-Every row has its place from the start, so writers need no agreement but who takes which row. A record is written after
-its embedding has reached the disk: whatever is killed leaves rows that are whole, or rows that are not there.
+Every row has its offset from the start, so writers only have to agree on who takes which row. A record is written after
+its embedding has reached the disk: a process that is killed leaves rows that are complete or missing, nothing between.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RECORD = np.dtype(
 
 
 class RowState(IntEnum):
-    """What is known of a row; a fresh file is all zeros."""
+    """State of a row; a new file is all zeros."""
 
     MISSING = 0
     DONE = 1
@@ -48,7 +48,7 @@ class RowState(IntEnum):
 
 
 class CacheError(ValueError):
-    """A cache that cannot be used; the message says what to do."""
+    """A cache cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Manifest:
 
 
 class EmbeddingCache:
-    """A cache that is there. Reading and writing rows; rows are counted through all shards.
+    """An existing cache: reads and writes rows, which are counted through all shards.
 
     Attributes:
         names: the photos, by row.
@@ -105,7 +105,7 @@ class EmbeddingCache:
             self.names = (folder / "photos.txt").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             raise CacheError(
-                f"{folder} is no embedding cache; make one: python distill/teacher.py --cache {folder} ..."
+                f"{folder} is not an embedding cache; make one: python distill/cache_embeddings.py --cache {folder} ..."
             ) from None
         except (TypeError, ValueError) as error:
             raise CacheError(f"{path} is damaged ({error})") from None
@@ -113,9 +113,9 @@ class EmbeddingCache:
 
     @classmethod
     def prepare(cls, folder: Path, manifest: Manifest, names: Sequence[str]) -> EmbeddingCache:
-        """Make a cache for these photos, or take up the one that is there, new photos behind the old ones.
+        """Make a cache for these photos, or add them behind those of an existing one.
 
-        Every writer calls it and writes the same, so that no one has to be first.
+        Every writer calls this and writes the same, so none has to be first.
 
         Raises:
             CacheError: the folder holds the embeddings of another teacher, canvas, preprocessing or precision.
@@ -143,7 +143,7 @@ class EmbeddingCache:
         return cache
 
     def records(self) -> NDArray[np.void]:
-        """(rows,) of state, height, width and crc; a record that was torn counts as missing."""
+        """(rows,) of state, height, width and crc; an incomplete record counts as missing."""
         parts = [
             np.fromfile(self._path(shard, "index"), dtype=_RECORD)
             for shard in range(-(-len(self.names) // ROWS_PER_SHARD))
@@ -192,7 +192,7 @@ class EmbeddingCache:
         if missing:
             raise CacheError(
                 f"{len(missing)} of {len(names)} photos are not in {self.folder} (the first: {missing[0]}); "
-                "run distill/teacher.py on the same data to complete it"
+                "run distill/cache_embeddings.py on the same data to complete it"
             )
         return [row_of[name] for name in names]
 
@@ -207,7 +207,7 @@ class EmbeddingCache:
 
     @cached_property
     def _final_records(self) -> NDArray[np.void]:
-        """Read once: for readers of a cache that nobody writes any more."""
+        """Read once: for readers of a cache that is complete."""
         return self.records()
 
     def damaged_rows(self) -> Iterator[tuple[int, bool]]:
@@ -235,7 +235,7 @@ def _check(record: np.void, row: int) -> int:
 
 
 def _grow(path: Path, size: int) -> None:
-    """A file of at least this size, what is in it untouched (append mode neither truncates nor races)."""
+    """Make a file at least this large and keep its content (append mode neither truncates nor races)."""
     with path.open("ab"):
         pass
     if path.stat().st_size < size:

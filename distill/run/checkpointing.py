@@ -1,4 +1,4 @@
-"""A run on disk: recipe, state to go on from, weights, figures.
+"""A run on disk: recipe, state to continue from, weights, figures.
 
 RUN/recipe.yaml          as resolved, with git commit and data manifest in run.json beside it
 RUN/state.pt             everything to continue exactly where it stopped
@@ -26,19 +26,19 @@ from repvit_sam.modeling.sam import SamModel
 
 from ..recipe import Recipe, RecipeError
 
-State = dict[str, Any]  # nested dicts, lists, numbers, strings and tensors: what torch.load(weights_only=True) reads
+Parts = dict[str, Any]  # nested dicts, lists, numbers, strings and tensors: what torch.load(weights_only=True) reads
 
 
 @dataclass
-class Position:
-    """Where a run is.
+class TrainerState:
+    """How far a run is.
 
     Attributes:
-        stage: its number; as many as there are stages when all is done.
+        stage: index of the current one; the number of stages when all are done.
         step: steps done in the stage; images: photos (or windows) seen in the whole run.
         seconds: of work in the stage.
-        best: the best figure of merit so far.
-        variance: of the teacher's embedding, measured once: what its error is divided by; 0 before that.
+        best: the largest merit (figures.py) so far.
+        variance: of the teacher's embedding, by which its error is divided; measured once, 0 before that.
     """
 
     stage: int = 0
@@ -54,15 +54,14 @@ class RunFolder:
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self._recipe = path, recipe
-        known = path / "recipe.yaml"
-        if self.has_state and known.read_text(encoding="utf-8") != recipe.as_yaml():
+        if self.has_state and not _same_recipe((path / "recipe.yaml").read_text(encoding="utf-8"), recipe.as_yaml()):
             raise RecipeError(f"{path} holds a run of another recipe; take another --out folder, or remove that one")
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
-        """Write down what this run is; a run that is continued must see the same photos.
+        """Write run.json and recipe.yaml; a run that continues must see the same photos.
 
         Raises:
-            RecipeError: the photos are not those that the run began with.
+            RecipeError: the photos are not those of the beginning.
         """
         about = self.path / "run.json"
         if self.has_state:
@@ -81,15 +80,15 @@ class RunFolder:
     def has_state(self) -> bool:
         return (self.path / "state.pt").exists()
 
-    def save_state(self, position: Position, parts: State) -> None:
+    def save_state(self, state: TrainerState, parts: Parts) -> None:
         with atomic_write(self.path / "state.pt") as beside:
-            torch.save({"position": asdict(position), **parts}, beside)
+            torch.save({"position": asdict(state), **parts}, beside)
 
-    def load_state(self) -> tuple[Position, State]:
-        state = torch.load(self.path / "state.pt", map_location="cpu", weights_only=True)
-        return Position(**state.pop("position")), state
+    def load_state(self) -> tuple[TrainerState, Parts]:
+        parts = torch.load(self.path / "state.pt", map_location="cpu", weights_only=True)
+        return TrainerState(**parts.pop("position")), parts
 
-    def save_weights(self, name: str, student: SamModel, position: Position, figures: Mapping[str, float]) -> Path:
+    def save_weights(self, name: str, student: SamModel, state: TrainerState, figures: Mapping[str, float]) -> Path:
         """Write the model so that ``repvit_sam.load`` reads it, recipe and origin in its metadata."""
         path = self.path / f"{name}.safetensors"
         facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
@@ -99,7 +98,7 @@ class RunFolder:
             "started_from": Path(self._recipe.student.start or "nothing").name,
             "data": json.dumps(facts["data"]),
             "recipe": yaml.safe_dump(without_folders(self._recipe.model_dump(mode="json")), sort_keys=False),
-            "images": str(position.images),
+            "images": str(state.images),
             "figures": json.dumps({key: round(value, 4) for key, value in figures.items()}),
         }
         student.save(path, half=True, provenance=provenance)
@@ -113,15 +112,20 @@ class RunFolder:
         path = self.path / "figures.jsonl"
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
-    def save_suspect(self, batch: Mapping[str, Any], rank: int) -> Path:
+    def save_nonfinite_batch(self, batch: Mapping[str, Any], rank: int) -> Path:
         path = self.path / f"nonfinite_batch_{rank}.pt"
         with atomic_write(path) as beside:
             torch.save(dict(batch), beside)
         return path
 
 
+def _same_recipe(one: str, other: str) -> bool:
+    """Whether two YAML texts are the same but for ``about``, which decides nothing."""
+    return bool({**yaml.safe_load(one), "about": ""} == {**yaml.safe_load(other), "about": ""})
+
+
 def without_folders(value: Any) -> Any:
-    """The same nested values, every path cut to its last name: weights travel, folders are their maker's business."""
+    """The same nested values, every path cut to its last name: weights are published, folders of a machine are not."""
     if isinstance(value, dict):
         return {key: without_folders(part) for key, part in value.items()}
     if isinstance(value, list):

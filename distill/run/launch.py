@@ -1,7 +1,7 @@
 """One device or many machines: Lightning Fabric.
 
-Fabric because it starts and wraps (torchrun, DDP, mixed precision, gradient clipping) without taking the loop away;
-Accelerate would do as well, but also wraps data loaders, of which there are none here.
+Fabric brings torchrun, DDP, mixed precision and gradient clipping, and leaves the loop to us. Accelerate would do as
+well, but also wraps torch's data loaders, which are not used here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "64-true"]] = {
 
 
 def launch(recipe: Recipe, device: torch.device) -> Fabric:
-    """The engine for this recipe, processes connected; under torchrun one of as many as it started."""
+    """Fabric for this recipe, with the processes connected that torchrun started."""
     world = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
     strategy: str | Strategy = "auto"
@@ -49,8 +49,8 @@ def launch(recipe: Recipe, device: torch.device) -> Fabric:
     return fabric
 
 
-def agreed(fabric: Fabric, values: list[float]) -> list[float]:
-    """The largest of each value over all ranks, so that all of them take the same turn."""
+def max_over_ranks(fabric: Fabric, values: list[float]) -> list[float]:
+    """The largest of each value over all ranks, so that all of them take the same decision."""
     if fabric.world_size == 1:
         return values
     together = torch.tensor(values, device=fabric.device, dtype=torch.float64)

@@ -1,10 +1,11 @@
-"""What a person watches: TensorBoard's curves and pictures, from the first rank."""
+"""TensorBoard's curves and pictures, written by the first rank."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 import cv2
 import torch
@@ -15,8 +16,8 @@ from repvit_sam.photo import Photo
 _PICTURE_WIDTH = 1024  # of student and teacher side by side
 
 
-class Journal:
-    """Averages what happens between two entries; a silent one (other ranks) writes nothing."""
+class MetricLogger:
+    """Averages the losses between two writes; a silent one (on other ranks) writes nothing."""
 
     def __init__(self, folder: Path, silent: bool) -> None:
         self._writer = None if silent else SummaryWriter(str(folder))
@@ -24,14 +25,18 @@ class Journal:
         self._means: dict[str, float] = {}
         self._steps = 0
 
-    def note(self, losses: Mapping[str, float]) -> None:
-        """One step's losses."""
+    def add(self, losses: Mapping[str, float]) -> None:
+        """The losses of one step."""
         for name, value in losses.items():
             self._sums[name] += value
         self._steps += 1
 
-    def enter(self, images: int, values: Mapping[str, float]) -> dict[str, float]:
-        """Write the mean of the losses since the last entry (or that entry's), and some values; give the means."""
+    def write(self, images: int, values: Mapping[str, float]) -> dict[str, float]:
+        """Write the means of the losses since the last write, and some values.
+
+        Returns:
+            The means; those of the last write where no step was added since.
+        """
         if self._steps:
             self._means = {name: total / self._steps for name, total in self._sums.items()}
             self._sums.clear()
@@ -44,14 +49,19 @@ class Journal:
                 self._writer.add_scalar(name, value, images)
         return self._means
 
-    def show(self, images: int, pictures: Sequence[Photo]) -> None:
-        """Student's masks (left) beside the teacher's."""
+    def write_pictures(self, images: int, pictures: Sequence[Photo]) -> None:
+        """The student's masks (left) beside the teacher's."""
         for number, picture in enumerate(pictures if self._writer else ()):
             height = round(picture.shape[0] * _PICTURE_WIDTH / picture.shape[1])
             small = cv2.resize(picture, (_PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
             assert self._writer
             self._writer.add_image(f"student_and_teacher/{number}", small, images, dataformats="HWC")
 
-    def close(self) -> None:
+    def __enter__(self) -> MetricLogger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._writer:
             self._writer.close()

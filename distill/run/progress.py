@@ -1,4 +1,4 @@
-"""How far, how fast, how long still: a bar at a terminal, a line every half minute elsewhere."""
+"""Progress, speed and time left: a bar in a terminal, a line every half minute elsewhere."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 _SECONDS_BETWEEN_LINES = 30.0
 
 
-class Meter:
-    """``with Meter("training", total) as meter: meter.advance(images, text)``; on stderr, of the first rank alone."""
+class ProgressBar:
+    """``with ProgressBar("training", total) as bar: bar.advance(done, images)``, on stderr; silent on other ranks."""
 
     def __init__(self, title: str, total: float, silent: bool = False, done: float = 0.0) -> None:
         self._title, self._total, self._silent = title, total, silent
@@ -27,7 +27,7 @@ class Meter:
         )  # fmt: skip
         self._task = self._bar.add_task(title, total=total, text="")
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> ProgressBar:
         self._bar.start()
         return self
 
@@ -41,7 +41,7 @@ class Meter:
         return self._images / max(time.monotonic() - self._started, 1e-9)
 
     def advance(self, done: float, images: int, text: str = "") -> None:
-        """``done`` of the total is behind us, counted from the beginning; ``images`` more have been worked on."""
+        """``done`` of the total, counted from the beginning; ``images`` more since the last call."""
         self._images += images
         done = self._done = min(done, self._total)  # a last step may end after its time
         words = f"{self.images_per_second:.3g} img/s, {self._time_left()} left{', ' + text if text else ''}"
@@ -51,7 +51,7 @@ class Meter:
             self._said = now
             typer.echo(f"{self._title}: {done / self._total:.0%}, {words}", err=True)
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """A line of its own, above the bar."""
         if not self._silent:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""While training: mIoU of boxes and points against true masks, and of the student's masks against the teacher's."""
+"""During training: mIoU with box and point prompts, against true masks and against the teacher's masks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from repvit_sam.photo import Photo
 from repvit_sam.predictor import SamPredictor
 from repvit_sam.visualize import overlay
 
-from ..data.dataset import PackedMasks
+from ..data.masks import PackedMasks
 
 PICTURES = 8  # photos whose masks are shown, always the same
 _MASKS_A_PICTURE = 12
 
-
-Answers = dict[str, list[Mask]]  # by prompt, "box" and "point": a mask for every instance
+PromptedMasks = dict[str, list[Mask]]  # by prompt, "box" and "point": a mask for every instance
 
 
 @dataclass
-class Validation:
-    """A fixed set of prompts on fixed photos. The teacher answers them once, and is kept as packed bits.
+class MaskValidation:
+    """A fixed set of prompts on fixed photos. The teacher's masks are made once, and kept as packed bits.
 
     Raises:
-        ValueError: the folder is no COCO-format folder, or has no instance that is large enough.
+        ValueError: the folder is not in COCO format, or has no instance that is large enough.
     """
 
     folder: Path
@@ -42,14 +41,14 @@ class Validation:
     def __post_init__(self) -> None:
         self._coco = CocoFolder(self.folder, min_area=self.min_area, limit=self.photos)
 
-    def teach(self, teacher: SamModel) -> dict[str, float]:
+    def keep_teacher(self, teacher: SamModel) -> dict[str, float]:
         """Keep the teacher's masks, and score them against the truth."""
         predictor = SamPredictor(teacher)
         ious: dict[str, list[float]] = {"box": [], "point": []}
         for labelled in self._labelled():
-            answers = answer_prompts(predictor, labelled)
-            self._teacher.append({prompt: PackedMasks.of(np.stack(masks)) for prompt, masks in answers.items()})
-            _add_ious(ious, _truth(labelled), answers)
+            predicted = predict_prompts(predictor, labelled)
+            self._teacher.append({prompt: PackedMasks.of(np.stack(masks)) for prompt, masks in predicted.items()})
+            _add_ious(ious, _truth(labelled), predicted)
         if not self._teacher:
             raise ValueError(f"{self.folder} has no instance of {self.min_area:g} pixels or more to validate on")
         return _means(ious)
@@ -61,12 +60,12 @@ class Validation:
         agreements: dict[str, list[float]] = {"box": [], "point": []}
         pictures: list[Photo] = []
         for labelled, taught in zip(self._labelled(), self._teacher, strict=True):
-            answers = answer_prompts(predictor, labelled)
+            predicted = predict_prompts(predictor, labelled)
             theirs = {prompt: list(packed.unpacked()) for prompt, packed in taught.items()}
-            _add_ious(true_ious, _truth(labelled), answers)
-            _add_ious(agreements, theirs, answers)
+            _add_ious(true_ious, _truth(labelled), predicted)
+            _add_ious(agreements, theirs, predicted)
             if len(pictures) < PICTURES:
-                pair = [overlay(labelled.photo, masks["box"][:_MASKS_A_PICTURE]) for masks in (answers, theirs)]
+                pair = [overlay(labelled.photo, masks["box"][:_MASKS_A_PICTURE]) for masks in (predicted, theirs)]
                 pictures.append(np.concatenate(pair, axis=1))
         agreed = {f"agreement_{prompt}": mean for prompt, mean in _means(agreements).items()}
         return {**_means(true_ious), **agreed}, pictures
@@ -76,7 +75,7 @@ class Validation:
         return (labelled for labelled in every if labelled.instances)
 
 
-def answer_prompts(predictor: SamPredictor, labelled: LabelledPhoto) -> Answers:
+def predict_prompts(predictor: SamPredictor, labelled: LabelledPhoto) -> PromptedMasks:
     """The masks for every instance's box, and those for every instance's centre (best predicted IoU of three)."""
     predictor.set_image(labelled.photo)
     boxes = np.array([box_of(instance.mask) for instance in labelled.instances])
@@ -86,13 +85,13 @@ def answer_prompts(predictor: SamPredictor, labelled: LabelledPhoto) -> Answers:
     return {"box": list(from_boxes[:, 0]), "point": list(from_points[np.arange(len(points)), scores.argmax(1)])}
 
 
-def _truth(labelled: LabelledPhoto) -> Answers:
+def _truth(labelled: LabelledPhoto) -> PromptedMasks:
     masks = [instance.mask for instance in labelled.instances]
     return {"box": masks, "point": masks}
 
 
-def _add_ious(ious: dict[str, list[float]], expected: Answers, answers: Answers) -> None:
-    for prompt, masks in answers.items():
+def _add_ious(ious: dict[str, list[float]], expected: PromptedMasks, predicted: PromptedMasks) -> None:
+    for prompt, masks in predicted.items():
         ious[prompt] += [iou(one, other) for one, other in zip(expected[prompt], masks, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Stages: each a module whose forward turns a batch into losses, ``loss`` first; train.py knows no more of them."""
+"""Stages: each a module whose forward turns a batch into named losses, of which ``loss`` is minimised."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torchvision.ops import masks_to_boxes
 
 from repvit_sam.canvas import LOGITS_STRIDE
 from repvit_sam.modeling.decoder import embed_prompts
@@ -14,7 +15,7 @@ from repvit_sam.prompts import CanvasPrompts
 
 from .losses import at_least_float32
 
-SINGLE_TOKEN = 0  # of the four mask tokens: the one for prompts that leave no doubt; 1 to 3 are the three guesses
+SINGLE_TOKEN = 0  # of the four mask tokens: the mask of an unambiguous prompt; 1 to 3 are the three guesses
 
 
 def on_objects(points: Tensor) -> CanvasPrompts:
@@ -33,7 +34,7 @@ def with_points(prompts: CanvasPrompts, points: Tensor, labels: Tensor) -> Canva
 
 def decode_all_tokens(model: SamModel, image_embedding: Tensor, prompts: CanvasPrompts) -> tuple[Tensor, Tensor]:
     """(1, 256, S/16, S/16) and K prompts -> logits (K, 4, S/4, S/4) float32, predicted IoU (K, 4)."""
-    # coordinates and their encoding have more digits than bf16
+    # coordinates and their encoding need more digits than bf16 has
     with torch.autocast(image_embedding.device.type, enabled=False):
         embedded = embed_prompts(model, prompts)
     logits, iou_predictions = model.mask_decoder.predict_masks(image_embedding, **embedded)
@@ -41,23 +42,21 @@ def decode_all_tokens(model: SamModel, image_embedding: Tensor, prompts: CanvasP
 
 
 def boxes_of(masks: Tensor) -> Tensor:
-    """(K, S/4, S/4) bool, none empty -> (K, 4) XYXY in canvas pixels, cells whole."""
-    rows, columns = masks.any(2).float(), masks.any(1).float()
-    last_row = masks.shape[1] - 1 - rows.flip(1).argmax(1)
-    last_column = masks.shape[2] - 1 - columns.flip(1).argmax(1)
-    corners = torch.stack([columns.argmax(1), rows.argmax(1), last_column + 1, last_row + 1], dim=1)
-    return corners.float() * LOGITS_STRIDE
+    """(K, S/4, S/4) bool, none empty -> (K, 4) XYXY in canvas pixels, around whole cells."""
+    boxes = masks_to_boxes(masks)
+    boxes[:, 2:] += 1  # torchvision's boxes end at the first pixel of the last cell
+    return boxes * LOGITS_STRIDE
 
 
-def noised(boxes: Tensor, canvas_size: int, chance: torch.Generator) -> Tensor:
+def noised(boxes: Tensor, canvas_size: int, generator: torch.Generator) -> Tensor:
     """Corners moved by 10 % of the side, at most 20 pixels (SAM, appendix A: normal noise), kept on the canvas."""
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    noise = torch.randn(boxes.shape, generator=chance).to(boxes.device) * sides * 0.1
+    noise = torch.randn(boxes.shape, generator=generator).to(boxes.device) * sides * 0.1
     moved = (boxes + noise.clamp(-20, 20)).clamp(0, canvas_size)
     return torch.cat([torch.minimum(moved[:, :2], moved[:, 2:]), torch.maximum(moved[:, :2], moved[:, 2:])], dim=1)
 
 
-def point_in(regions: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+def point_in(regions: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """A cell of each (K, S/4, S/4) bool region at random.
 
     Returns:
@@ -67,7 +66,7 @@ def point_in(regions: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
     flat = regions.flatten(1).cpu()  # drawn on the CPU, so that every device draws the same
     anywhere = flat.any(1)
     weights = torch.where(anywhere[:, None], flat, torch.ones_like(flat)).float()
-    cells = torch.multinomial(weights, 1, generator=chance)[:, 0] if count else torch.zeros(0, dtype=torch.long)
+    cells = torch.multinomial(weights, 1, generator=generator)[:, 0] if count else torch.zeros(0, dtype=torch.long)
     points = (torch.stack([cells % side, cells // side], dim=1) + 0.5) * LOGITS_STRIDE
     return points.to(regions.device), anywhere.to(regions.device)
 
@@ -79,6 +78,6 @@ def value_at(masks: Tensor, points: Tensor) -> Tensor:
 
 
 def no_loss(student: SamModel) -> Tensor:
-    """Zero, with a (zero) gradient for whatever learns: for a photo on which there is nothing to ask."""
+    """Zero, with a gradient of zero for every weight that learns: for a photo without objects to prompt for."""
     learning = [weight.flatten()[0] for weight in student.parameters() if weight.requires_grad]
     return torch.stack(learning).sum() * 0

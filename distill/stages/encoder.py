@@ -8,15 +8,15 @@ from repvit_sam.canvas import EMBEDDING_STRIDE
 from repvit_sam.modeling.sam import SamModel
 
 from ..data.augment import cut_windows, draw_windows
-from ..data.dataset import valid_cells
+from ..data.canvas import embedding_cells
 from ..data.loader import Batch
-from ..data.sampler import chance_at
+from ..data.sampler import rng_at
 from ..recipe import EncoderStage
 from .losses import embedding_error
 
 
 class EncoderLosses(nn.Module):
-    """Squared error over the photo, divided by the teacher's variance: 1.0 knows nothing but the mean."""
+    """Squared error over the photo, divided by the teacher's variance: 1.0 is the error of predicting the mean."""
 
     def __init__(self, student: SamModel, stage: EncoderStage, variance: float, seed: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class EncoderLosses(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         assert batch.target is not None
         canvas, target = batch.canvas, batch.target
-        valid = valid_cells(batch.content_hw, canvas.shape[-1]).float()
+        valid = embedding_cells(batch.content_hw, canvas.shape[-1]).float()
         if self._stage.window:
             canvas, target, valid = self._windows(batch, valid)
         predicted = self.image_encoder(canvas)
@@ -42,7 +42,7 @@ class EncoderLosses(nn.Module):
         assert window is not None
         assert batch.target is not None
         corners = [
-            draw_windows((int(h), int(w)), batch.canvas.shape[-1], window, count, chance_at(position, self._seed + 1))
+            draw_windows((int(h), int(w)), batch.canvas.shape[-1], window, count, rng_at(position, self._seed + 1))
             for position, (h, w) in zip(batch.positions, batch.content_hw.tolist(), strict=True)
         ]
         return (

@@ -19,7 +19,7 @@ def embedding_error(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor
         weight: (B, 1, h, w), 1 where the photo is.
 
     Returns:
-        (B,); divided by the teacher's variance, 1.0 knows nothing but the mean.
+        (B,); divided by the teacher's variance, 1.0 is the error of predicting the mean.
     """
     error = (at_least_float32(predicted) - target).square().mean(1, keepdim=True)
     return (error * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1e-6)

@@ -11,9 +11,9 @@ from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
 from repvit_sam.modeling.sam import SamModel
 from repvit_sam.prompts import CanvasPrompts
 
-from ..data.dataset import inside
+from ..data.canvas import photo_cells
 from ..data.loader import Batch
-from ..data.sampler import chance_at
+from ..data.sampler import rng_at
 from ..recipe import MasksStage
 from .decoding import (
     SINGLE_TOKEN,
@@ -52,23 +52,23 @@ class MaskLosses(nn.Module):
         self, embedding: Tensor, content_hw: Tensor, masks: Tensor, position: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The loss; the mean IoU after the last and after the first round."""
-        if not len(masks):  # a photo whose masks all lie outside the view
+        if not len(masks):  # all masks lie outside the view
             return no_loss(self.student), embedding.new_ones(()), embedding.new_ones(())
         canvas_size = embedding.shape[-1] * EMBEDDING_STRIDE
-        valid = inside(content_hw, canvas_size // LOGITS_STRIDE, LOGITS_STRIDE)[0, 0]
-        chance = chance_at(position, self._seed + 3)
-        draws = torch.Generator().manual_seed(int(chance.integers(2**62)))
-        truth = masks[torch.randperm(len(masks), generator=draws)[: self._stage.masks].to(masks.device)]
-        ambiguous = bool(chance.random() < 0.5)
+        valid = photo_cells(content_hw, canvas_size // LOGITS_STRIDE, LOGITS_STRIDE)[0, 0]
+        rng = rng_at(position, self._seed + 3)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        truth = masks[torch.randperm(len(masks), generator=generator)[: self._stage.masks].to(masks.device)]
+        ambiguous = bool(rng.random() < 0.5)
         if ambiguous:
-            points, _ = point_in(truth, draws)
+            points, _ = point_in(truth, generator)
             prompts = on_objects(points)
         else:
-            prompts = CanvasPrompts(boxes=noised(boxes_of(truth), canvas_size, draws))
+            prompts = CanvasPrompts(boxes=noised(boxes_of(truth), canvas_size, generator))
         # SAM's eleven rounds have two without a new point, so that the model learns to use its own logits: one at
         # random and the last; a few rounds are needed for the corrections themselves
         last = self._stage.rounds - 1
-        silent = {int(chance.integers(1, last)), last} if last >= _ROUNDS_WITH_SILENCE else set()
+        silent = {int(rng.integers(1, last)), last} if last >= _ROUNDS_WITH_SILENCE else set()
         total, ious = embedding.new_zeros(()), []
         for round_ in range(self._stage.rounds):
             logits, iou_predictions = decode_all_tokens(self.student, embedding, prompts)
@@ -81,7 +81,7 @@ class MaskLosses(nn.Module):
                 break
             prompts = replace(prompts, mask_input=chosen[:, None].detach())
             if round_ + 1 not in silent:
-                points, wrong = point_in(((chosen > 0) != truth) & valid, draws)
+                points, wrong = point_in(((chosen > 0) != truth) & valid, generator)
                 labels = value_at(truth, points)
                 prompts = with_points(prompts, points, torch.where(wrong, labels, -torch.ones_like(labels)))
         return total / self._stage.rounds, ious[-1], ious[0]
@@ -90,10 +90,10 @@ class MaskLosses(nn.Module):
 def _round_loss(
     logits: Tensor, iou_predictions: Tensor, truth: Tensor, valid: Tensor, several: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, the logits that go on to the next round (K, S/4, S/4), and their mean IoU.
+    """Loss, the logits for the next round (K, S/4, S/4), and their mean IoU.
 
-    Of three guesses at one point only the best is taught its mask; each is taught its IoU. What goes on is what a
-    user would get: the guess of best predicted IoU.
+    Of three guesses at one point only the best gets a mask loss; each gets an IoU loss. The next round starts from the
+    guess with the best predicted IoU, as for a user.
     """
     tokens = slice(SINGLE_TOKEN + 1, None) if several else slice(SINGLE_TOKEN, SINGLE_TOKEN + 1)
     logits, iou_predictions = logits[:, tokens], iou_predictions[:, tokens]

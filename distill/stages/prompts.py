@@ -1,4 +1,4 @@
-"""Stage two: prompt in the loop. Student and teacher decode the same prompts and have to give the same masks.
+"""Stage two: prompt in the loop. Student and teacher decode the same prompts and should give the same masks.
 
 The idea is EdgeSAM's (arXiv 2312.06660, section 3.3; own code): the next point lies where the two disagree, labelled by
 the teacher. The decoder is frozen unless the recipe says otherwise, so that predicted IoUs keep their calibration.
@@ -13,9 +13,9 @@ from repvit_sam.canvas import EMBEDDING_STRIDE, LOGITS_STRIDE
 from repvit_sam.modeling.sam import SamModel
 from repvit_sam.prompts import CanvasPrompts
 
-from ..data.dataset import inside, valid_cells
+from ..data.canvas import embedding_cells, photo_cells
 from ..data.loader import Batch
-from ..data.sampler import chance_at
+from ..data.sampler import rng_at
 from ..recipe import PromptsStage
 from .decoding import SINGLE_TOKEN, boxes_of, decode_all_tokens, no_loss, on_objects, point_in, value_at, with_points
 from .losses import BCE_WEIGHT, DISTILLED_DICE_WEIGHT, at_least_float32, embedding_error, mask_bce, mask_dice, mask_iou
@@ -29,7 +29,7 @@ class PromptLosses(nn.Module):
     def __init__(self, student: SamModel, teacher: SamModel, stage: PromptsStage, variance: float, seed: int) -> None:
         super().__init__()
         self.student = student
-        self._teacher = (teacher,)  # in a tuple: not a part of this module, so neither trained nor saved with it
+        self._teacher = (teacher,)  # in a tuple, so that torch does not count it as a part of this module
         self._stage, self._variance, self._seed = stage, variance, seed
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -43,7 +43,7 @@ class PromptLosses(nn.Module):
             losses.append(loss)
             agreements.append(agreement)
         masks_loss = torch.stack(losses).mean()
-        valid = valid_cells(batch.content_hw, batch.target.shape[-1] * EMBEDDING_STRIDE).float()
+        valid = embedding_cells(batch.content_hw, batch.target.shape[-1] * EMBEDDING_STRIDE).float()
         error = embedding_error(embeddings, batch.target, valid).mean() / self._variance
         return {
             "loss": masks_loss + self._stage.embedding_weight * error,
@@ -58,11 +58,11 @@ class PromptLosses(nn.Module):
         """The loss, and the mean IoU of student's and teacher's masks, over the prompts of one photo."""
         (teacher,) = self._teacher
         side = embedding.shape[-1] * EMBEDDING_STRIDE // LOGITS_STRIDE
-        valid = inside(content_hw, side, LOGITS_STRIDE)[0, 0]  # (S/4, S/4)
-        chance = chance_at(position, self._seed + 2)
-        draws = torch.Generator().manual_seed(int(chance.integers(2**62)))
-        prompts = self._first_prompts(teacher, target, valid, annotated, bool(chance.random() < 0.5), draws)
-        if prompts is None:  # nothing to prompt for: a blank photo
+        valid = photo_cells(content_hw, side, LOGITS_STRIDE)[0, 0]  # (S/4, S/4)
+        rng = rng_at(position, self._seed + 2)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        prompts = self._first_prompts(teacher, target, valid, annotated, bool(rng.random() < 0.5), generator)
+        if prompts is None:  # a blank photo has nothing to prompt for
             return no_loss(self.student), embedding.new_ones(())
         total, agreement = embedding.new_zeros(()), embedding.new_zeros(())
         for round_ in range(self._stage.rounds):
@@ -77,7 +77,7 @@ class PromptLosses(nn.Module):
             token = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1 if ambiguous else rows * 0 + SINGLE_TOKEN
             mine, theirs = logits[rows, token].detach() > 0, taught[rows, token] > 0
             agreement = agreement + mask_iou(logits[rows, token], theirs.float(), valid.float()).mean()
-            points, differs = point_in((mine != theirs) & valid, draws)
+            points, differs = point_in((mine != theirs) & valid, generator)
             labels = value_at(theirs, points)
             prompts = with_points(prompts, points, torch.where(differs, labels, -torch.ones_like(labels)))
         return total / self._stage.rounds, agreement / self._stage.rounds
@@ -89,15 +89,15 @@ class PromptLosses(nn.Module):
         valid: Tensor,
         annotated: Tensor,
         as_boxes: bool,
-        draws: torch.Generator,
+        generator: torch.Generator,
     ) -> CanvasPrompts | None:
-        """Points or boxes: of annotated masks where there are some, else of what the teacher sees at random points."""
+        """Points or boxes: of annotated masks where there are some, else of the teacher's masks at random points."""
         count = self._stage.prompts
         if len(annotated):
-            objects = annotated[torch.randperm(len(annotated), generator=draws)[:count].to(annotated.device)]
-            points, _ = point_in(objects, draws)
+            objects = annotated[torch.randperm(len(annotated), generator=generator)[:count].to(annotated.device)]
+            points, _ = point_in(objects, generator)
         else:
-            points, _ = point_in(valid[None].expand(count, -1, -1), draws)
+            points, _ = point_in(valid[None].expand(count, -1, -1), generator)
             with torch.no_grad():
                 taught, iou_predictions = decode_all_tokens(teacher, target, on_objects(points))
             best = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1

@@ -28,8 +28,12 @@ def canvases():
     return torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(1))
 
 
-def test_a_grown_network_computes_what_the_small_one_does(small, canvases):
-    grown = grow(small, "repvit_m2_3", canvases)
+@pytest.fixture(scope="module")
+def grown(small, canvases):
+    return grow(small, "repvit_m2_3", canvases)
+
+
+def test_a_grown_network_computes_what_the_small_one_does(small, grown):
     unseen = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         torch.testing.assert_close(
@@ -48,8 +52,7 @@ def test_everything_new_can_learn(small, canvases):
     assert still == []
 
 
-def test_batch_norms_of_what_is_new_have_statistics(small, canvases):
-    grown = grow(small, "repvit_m2_3", canvases)
+def test_batch_norms_of_what_is_new_have_statistics(grown):
     norm = grown.image_encoder.body.stem.conv1.bn
     assert not torch.equal(norm.running_var[-8:], torch.ones(8))
 
@@ -69,9 +72,10 @@ def test_the_command_writes_weights_that_load(small, photos_folder, tmp_path):
     app = typer.Typer()
     app.command()(main)
     out = tmp_path / "grown.safetensors"
-    words = ["--start", tmp_path / "small.safetensors", "--data", photos_folder, "--out", out, "--photos", 2]
+    words = ["--start", tmp_path / "small.safetensors", "--data", photos_folder, "--out", out, "--photos", 2,
+             "--variant", "repvit_m1_5"]  # fmt: skip
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     grown = repvit_sam.load(out, "cpu")
-    assert (grown.variant, grown.canvas_size) == ("repvit_m2_3", 128)
+    assert (grown.variant, grown.canvas_size) == ("repvit_m1_5", 128)
     assert "small.safetensors" in grown.checkpoint.provenance["grown_from"]

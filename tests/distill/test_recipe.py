@@ -8,7 +8,7 @@ SHIPPED = sorted(recipes_folder().glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_recipe_that_comes_along_is_valid_and_says_what_it_is(path):
+def test_every_bundled_recipe_is_valid_and_says_what_it_is(path):
     recipe = read_recipe(path)
     assert len(recipe.about) > 40
     assert read_recipe(path).as_yaml() == recipe.as_yaml()
@@ -34,15 +34,15 @@ def test_set_changes_a_value_by_its_path():
         ("lerning_rate=1", "lerning_rate: Extra inputs are not permitted"),
         ("stages.0.lerning_rate=1", r"stages.0.lerning_rate: Extra inputs"),
         ("stages.0.batch=0", r"stages.0.batch: Input should be greater than or equal to 1"),
-        ("stages.9.batch=1", "no place called stages.9.batch"),
-        ("canvas.x=1", "no place called canvas.x"),
+        ("stages.9.batch=1", "no key stages.9.batch"),
+        ("canvas.x=1", "no key canvas.x"),
         ("canvas", "takes key=value"),
         ("canvas=1000", "multiple of 64"),
         ("stages.0.window=100", "multiple of 16"),
         ("stages.0.window=1024", "larger than the canvas of 512"),
         ("stages.0.steps=5", "exactly one of steps, epochs and minutes, got steps and minutes"),
         ("stages.0.minutes=null", "got none"),
-        ("stages.0.train=[decoder]", "trains the encoder alone"),
+        ("stages.0.train=[decoder]", "trains only the encoder"),
         ("stages.0.kind=magic", "stages.0: "),
         ("data.sources=[]", "data.sources: "),
     ],
@@ -65,7 +65,7 @@ def test_minutes_are_shared_in_proportion():
         with_minutes(stepped, 9)
 
 
-@pytest.mark.parametrize(("text", "words"), [("[1]", "must hold keys"), ("a: [", "no YAML")])
+@pytest.mark.parametrize(("text", "words"), [("[1]", "must hold keys"), ("a: [", "not valid YAML")])
 def test_a_file_that_is_no_recipe_says_so(text, words, tmp_path):
     (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(RecipeError, match=words):
@@ -73,5 +73,5 @@ def test_a_file_that_is_no_recipe_says_so(text, words, tmp_path):
 
 
 def test_an_unknown_recipe_names_those_that_exist():
-    with pytest.raises(RecipeError, match=r"recipes that come along: .*smoke"):
+    with pytest.raises(RecipeError, match=r"bundled recipes: .*smoke"):
         read_recipe(find_recipe("smok"))

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from repvit_sam.distill.data.augment import Frame, View, apply_views, cut_windows, draw_view, draw_windows
-from repvit_sam.distill.recipe import Augment
+from repvit_sam.distill.recipe import AugmentConfig
 
 
 def ramp(side=64, content=(48, 40)):
@@ -57,13 +57,13 @@ def test_colour_changes_the_photo_but_not_the_padding():
 
 
 def test_drawn_views_stay_in_the_limits_that_the_recipe_sets():
-    augment = Augment(mirror=True, zoom=(0.5, 2.0), zoom_share=0.5, colour=0.1)
+    augment = AugmentConfig(mirror=True, zoom=(0.5, 2.0), zoom_share=0.5, colour=0.1)
     views = [draw_view(augment, np.random.default_rng(seed)) for seed in range(200)]
     assert {view.mirror for view in views} == {True, False}
     assert 0.5 <= min(view.zoom for view in views) < 0.7 < 1.5 < max(view.zoom for view in views) <= 2
     assert 60 < sum(view.zoom == 1 for view in views) < 140
     assert all(0.9 <= view.contrast <= 1.1 for view in views)
-    assert draw_view(Augment(), np.random.default_rng(0)).zoom == 1
+    assert draw_view(AugmentConfig(), np.random.default_rng(0)).zoom == 1
 
 
 def test_windows_lie_on_the_photo_and_cut_canvas_and_embedding_alike():

@@ -2,51 +2,52 @@ import numpy as np
 import pytest
 import torch
 
-from repvit_sam.canvas import fit_photo, photo_to_canvas
-from repvit_sam.distill.data.dataset import masks_on_grid, normalised, read_ahead, read_canvas, valid_cells
-from repvit_sam.distill.data.sources import PhotoItem, Place, find_photos
-from repvit_sam.errors import PhotoError
-from repvit_sam.photo import read_photo
+from repvit_sam.distill.data import dataset as dataset_module
+from repvit_sam.distill.data.dataset import DiskDataset, MemoryDataset
+from repvit_sam.distill.data.photo_set import FileSlice, PhotoItem
+from repvit_sam.distill.data.sources import read_sources
+
+CPU = torch.device("cpu")
 
 
-def test_a_canvas_is_the_librarys_to_the_bit(photos_folder):
-    items = find_photos([str(photos_folder)]).items[::7]
-    for item in items:
-        read = read_canvas(item, 256)
-        expected, fit = photo_to_canvas(read_photo(item.place.read()), 256)
-        assert read.content_hw == fit.content_hw
-        ours = normalised(read.canvas[None], torch.tensor([read.content_hw]))
-        np.testing.assert_array_equal(ours.numpy(), expected)
-
-
-def test_cells_count_where_their_centre_shows_photo():
-    valid = valid_cells(torch.tensor([[256, 100]]), 256)
-    assert valid.shape == (1, 1, 16, 16)
-    assert valid[0, 0].all(0).tolist() == [True] * 6 + [False] * 10  # centres 8, 24, ... 88 lie on it, 104 does not
-
-
-def test_masks_keep_their_place_on_the_grid():
-    fit = fit_photo((300, 400), 256)  # content 192 x 256
-    mask = np.zeros((300, 400), bool)
-    mask[150:, 200:] = True
-    speck = np.zeros((300, 400), bool)
-    speck[0, 0] = True
-    grid = masks_on_grid([mask, speck], fit)
-    assert grid.shape == (1, 64, 64)  # the speck is smaller than half a cell
-    assert grid[0, 24:48, 32:].all()
-    assert grid.sum() == 24 * 32
-
-
-def test_a_damaged_photo_comes_as_an_error_in_its_place(tmp_path, photos_folder):
+@pytest.fixture
+def items(tmp_path, photos_folder):
+    """Three photos, the middle one damaged."""
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
-    good = find_photos([str(photos_folder)]).items[:5]
-    items = [*good[:2], PhotoItem("bad", Place(tmp_path / "bad.jpg")), *good[2:]]
-    read = list(read_ahead(items, 128, workers=1, ahead=2))
-    assert [isinstance(canvas, PhotoError) for canvas in read] == [False, False, True, False, False, False]
-    assert "bad" in str(read[2])
+    first, last = read_sources([str(photos_folder)]).items[:2]
+    return [first, PhotoItem("bad", FileSlice(tmp_path / "bad.jpg")), last]
 
 
-def test_a_file_that_got_shorter_is_damaged(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(b"123")
-    with pytest.raises(PhotoError, match="cut off"):
-        read_canvas(PhotoItem("a", Place(tmp_path / "a.jpg", 0, 10)), 128)
+def test_memory_and_disk_hold_the_same_canvases(items):
+    good = [items[0], items[2]]
+    kept, read = MemoryDataset(good, 128, CPU, 1, with_masks=True), DiskDataset(good, 128, 1, with_masks=True)
+    for index in range(2):
+        assert torch.equal(kept[index].canvas, read[index].canvas)
+        assert (kept[index].name, kept[index].content_hw) == (read[index].name, read[index].content_hw)
+        np.testing.assert_array_equal(kept[index].masks, read[index].masks)
+
+
+def test_in_memory_damaged_photos_are_left_out(items):
+    dataset = MemoryDataset(items, 128, CPU, 2, with_masks=False)
+    assert dataset.items == [items[0], items[2]]
+    assert dataset[1].name == items[2].name
+    assert "bad" in dataset.skipped[0]
+
+
+def test_on_disk_damaged_photos_are_named_once_and_replaced_by_the_next(items):
+    messages = []
+    dataset = DiskDataset(items, 128, 2, with_masks=False, on_skip=messages.append)
+    assert [dataset[index].name for index in (1, 1, 0)] == [items[2].name, items[2].name, items[0].name]
+    assert len(messages) == 1
+
+
+def test_nothing_readable_is_an_error(items):
+    with pytest.raises(ValueError, match="none of the 1 photos can be read; the first: bad"):
+        MemoryDataset(items[1:2], 128, CPU, 1, with_masks=False)
+    with pytest.raises(ValueError, match="none of the 1 photos can be read; the first: bad"):
+        DiskDataset(items[1:2], 128, 1, with_masks=False)[0]
+
+
+def test_too_little_memory_is_noticed_before_reading(items):
+    with pytest.raises(ValueError, match=r"set data.in_memory=false"):
+        dataset_module._check_memory(2**60, CPU)

@@ -1,116 +1,28 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 import repvit_sam
-from repvit_sam.distill import cache_embeddings as teacher_script
-from repvit_sam.distill.data.dataset import normalised, read_canvas
-from repvit_sam.distill.data.embedding_cache import CacheError, EmbeddingCache, Manifest, RowState
-from repvit_sam.distill.data.sources import PhotoItem, Place, find_photos
-from repvit_sam.distill.teacher import encode, load_teacher
+from repvit_sam.distill.data.embedding_cache import CacheError, EmbeddingCache, Manifest
+from repvit_sam.distill.teacher import load_teacher
 
-CANVAS = 128
-SCRIPT = Path(teacher_script.__file__)
+from ..caches import prepared
 
 
-@pytest.fixture(scope="module")
-def teacher():
-    return load_teacher("vit_t", CANVAS, "cpu")
-
-
-@pytest.fixture(scope="module")
-def items(photos_folder):
-    return find_photos([str(photos_folder)]).items[:7]
-
-
-def prepared(folder, teacher, items):
-    return EmbeddingCache.prepare(folder, Manifest.of(teacher, "vit_t", "fp32"), [item.name for item in items])
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("shard-*")}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, teacher, items):
-    """A cache written in one go."""
-    cache = prepared(tmp_path_factory.mktemp("cache") / "whole", teacher, items)
-    teacher_script.write_embeddings(cache, teacher, items, batch=2)
-    return cache
-
-
-def test_a_row_is_the_teachers_embedding_in_half_precision(whole, teacher, items):
-    canvas = read_canvas(items[4], CANVAS)
-    expected = encode(teacher, normalised(canvas.canvas[None], torch.tensor([canvas.content_hw])), "fp32")[0]
-    torch.testing.assert_close(whole.read(4).float(), expected, atol=1e-3, rtol=1e-2)
-    record = whole.records()[4]
-    assert (record["height"], record["width"]) == canvas.content_hw
-
-
-def test_two_ranks_killed_and_continued_write_the_same_bytes_as_one(tmp_path, whole, teacher, items):
-    folder = tmp_path / "ranks"
-    calls = 0
-
-    class Killed(Exception):
-        pass
-
-    def write_then_die(self, rows, embeddings, contents_hw):
-        nonlocal calls
-        calls += 1
-        if calls == 2:  # killed between the embeddings and their records
-            data = [e.half().contiguous().numpy().tobytes() for e in embeddings]
-            self._write_at("fp16", rows, data, self.manifest.row_bytes)
-            raise Killed
-        original(self, rows, embeddings, contents_hw)
-
-    original = EmbeddingCache.write
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EmbeddingCache, "write", write_then_die)
-        with pytest.raises(Killed):
-            teacher_script.write_embeddings(prepared(folder, teacher, items), teacher, items, 2, rank=0, world=2)
-    half_way = (prepared(folder, teacher, items).records()["state"] == RowState.DONE).sum()
-    assert half_way == 2
-    for rank in (1, 0):
-        cache = prepared(folder, teacher, items)
-        teacher_script.write_embeddings(cache, teacher, items, 2, rank=rank, world=2)
-    for rank in (0, 1):  # ranks that are started again find nothing left to do, or what a dead one left
-        teacher_script.write_embeddings(prepared(folder, teacher, items), teacher, items, 2, rank=rank, world=2)
-    assert contents(folder) == contents(whole.folder)
-
-
-def test_nothing_is_computed_twice(whole, teacher, items, monkeypatch):
-    monkeypatch.setattr(teacher_script, "encode", lambda *_: pytest.fail("encoded again"))
-    teacher_script.write_embeddings(EmbeddingCache(whole.folder), teacher, items, batch=2)
-
-
-@pytest.mark.slow
-def test_processes_that_share_a_folder_write_it_together(tmp_path, whole, photos_folder):
-    words = [sys.executable, str(SCRIPT), "--teacher", "vit_t", "--data", str(photos_folder), "--cache",
-             str(tmp_path / "c"), "--canvas", str(CANVAS), "--batch", "2", "--precision", "fp32", "--limit", "7",
-             "--device", "cpu"]  # fmt: skip
-    ranks = [subprocess.Popen(words, env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2"}) for rank in (0, 1)]
-    assert [rank.wait() for rank in ranks] == [0, 0]
-    assert contents(tmp_path / "c") == contents(whole.folder)
-
-
-def test_a_cache_of_another_teacher_canvas_or_precision_is_refused(whole, teacher, items):
+def test_a_cache_of_another_teacher_canvas_or_precision_is_refused(whole_cache, teacher, items):
     names = [item.name for item in items]
-    other = repvit_sam.load("small", "cpu", canvas=CANVAS)
+    other = repvit_sam.load("small", "cpu", canvas=128)
     with pytest.raises(CacheError, match=r"another teacher .vit_t, not small"):
-        EmbeddingCache.prepare(whole.folder, Manifest.of(other, "small", "fp32"), names)
+        EmbeddingCache.prepare(whole_cache.folder, Manifest.of(other, "small", "fp32"), names)
     with pytest.raises(CacheError, match=r"another canvas .128 pixels, not 256"):
-        EmbeddingCache.prepare(whole.folder, Manifest.of(load_teacher("vit_t", 256, "cpu"), "vit_t", "fp32"), names)
+        EmbeddingCache.prepare(
+            whole_cache.folder, Manifest.of(load_teacher("vit_t", 256, "cpu"), "vit_t", "fp32"), names
+        )
     with pytest.raises(CacheError, match="made in fp32"):
-        EmbeddingCache.prepare(whole.folder, Manifest.of(teacher, "vit_t", "bf16"), names)
+        EmbeddingCache.prepare(whole_cache.folder, Manifest.of(teacher, "vit_t", "bf16"), names)
 
 
-def test_a_torn_record_counts_as_missing(tmp_path, teacher, items):
+def test_an_incomplete_record_counts_as_missing(tmp_path, teacher, items):
     cache = prepared(tmp_path / "torn", teacher, items)
     cache.write([0, 1], torch.zeros(2, *cache.manifest.shape), [(1, 2), (3, 4)])
     with (tmp_path / "torn" / "shard-00000.index").open("r+b") as stream:
@@ -130,76 +42,6 @@ def test_new_photos_go_behind_the_old_ones(tmp_path, teacher, items):
     assert len(both.records()) == 7
 
 
-def test_a_photo_that_cannot_be_read_is_skipped_and_tried_again_the_next_time(tmp_path, teacher, items, capsys):
-    (tmp_path / "bad.jpg").write_bytes(b"no photo")
-    some = [items[0], PhotoItem("bad", Place(tmp_path / "bad.jpg")), items[1]]
-    cache = prepared(tmp_path / "c", teacher, some)
-    teacher_script.write_embeddings(cache, teacher, some, batch=3)
-    assert cache.records()["state"].tolist() == [RowState.DONE, RowState.SKIPPED, RowState.DONE]
-    assert cache.skipped_names() == {"bad"}
-    assert "2 photos encoded, 1 skipped" in capsys.readouterr().err
-    before = contents(tmp_path / "c")
-    (tmp_path / "bad.jpg").write_bytes(items[2].place.read())
-    teacher_script.write_embeddings(cache, teacher, some, batch=3)
-    assert "1 photos encoded, 0 skipped" in capsys.readouterr().err
-    size = cache.manifest.row_bytes
-    assert contents(tmp_path / "c")["shard-00000.fp16"][:size] == before["shard-00000.fp16"][:size]
-
-
-def test_ranks_that_start_at_different_times_leave_no_row_out(tmp_path, teacher, items):
-    folder = tmp_path / "late"
-    first = prepared(folder, teacher, items)
-    done = first.records()["state"] == RowState.DONE
-    early = teacher_script._missing_batches(first, items, 1, done, rank=0, world=2)
-    first.write([early[0][0][0]], torch.zeros(1, *first.manifest.shape), [(1, 1)])
-    done = first.records()["state"] == RowState.DONE
-    late = teacher_script._missing_batches(first, items, 1, done, rank=1, world=2)
-    rows = [row for batches in (early, late) for batch in batches for row, _ in batch]
-    assert sorted(rows) == list(range(7))
-
-
-def command(*words):
-    app = teacher_script.typer.Typer()
-    app.command()(teacher_script.main)
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def test_verifying_finds_a_changed_byte(tmp_path, teacher, items):
-    cache = prepared(tmp_path / "c", teacher, items)
-    cache.write([2], torch.ones(1, *cache.manifest.shape), [(5, 6)])
-    assert "1 embeddings of vit_t, 0 skipped, 6 missing" in command("--cache", cache.folder, "--verify").stdout
-    with (cache.folder / "shard-00000.fp16").open("r+b") as stream:
-        stream.seek(2 * cache.manifest.row_bytes + 100)
-        stream.write(b"\x07")
-    result = command("--cache", cache.folder, "--verify")
-    assert result.exit_code == 1
-    assert "1 embeddings are damaged" in result.stderr
-    assert "0 embeddings of vit_t, 0 skipped, 7 missing" in command("--cache", cache.folder, "--verify").stdout
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--verify"], "is no embedding cache; make one"),
-        ([], "say which photos"),
-        (["--data", ".", "--precision", "int3"], "must be auto, bf16, fp16 or fp32"),
-        (["--data", ".", "--batch", 0], "must be at least 1"),
-    ],
-)
-def test_wrong_words_are_answered_with_a_sentence(words, sentence, tmp_path):
-    result = command("--cache", tmp_path / "c", *words)
-    assert result.exit_code == 1
-    assert sentence in result.stderr
-
-
-def test_a_disk_too_small_is_noticed_before_the_work(tmp_path, teacher, photos_folder, monkeypatch):
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(teacher_script.shutil, "disk_usage", lambda _: usage)
-    result = command("--cache", tmp_path / "c", "--teacher", "vit_t", "--data", photos_folder, "--canvas", CANVAS)
-    assert "too little room" in result.stderr
-    assert not (tmp_path / "c").exists()
-
-
-def test_embeddings_are_stored_row_by_row_in_flat_files(whole):
-    stored = np.fromfile(whole.folder / "shard-00000.fp16", dtype=np.float16).reshape(7, 256, 8, 8)
-    np.testing.assert_array_equal(stored[3], whole.read(3).numpy())
+def test_embeddings_are_stored_row_by_row_in_flat_files(whole_cache):
+    stored = np.fromfile(whole_cache.folder / "shard-00000.fp16", dtype=np.float16).reshape(7, 256, 8, 8)
+    np.testing.assert_array_equal(stored[3], whole_cache.read(3).numpy())

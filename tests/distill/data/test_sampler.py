@@ -1,4 +1,4 @@
-from repvit_sam.distill.data.sampler import chance_at, photo_at, positions_of
+from repvit_sam.distill.data.sampler import photo_at, positions_of, rng_at
 
 
 def test_every_pass_sees_every_photo_once_and_in_another_order():
@@ -9,12 +9,12 @@ def test_every_pass_sees_every_photo_once_and_in_another_order():
 
 
 def test_ranks_and_parts_share_a_step_without_gap_or_overlap():
-    alone = [p for part in positions_of(5, 12, 1, 0, 1) for p in part]
-    shared = [p for rank in range(3) for part in positions_of(5, 12, 2, rank, 3) for p in part]
+    alone = positions_of(5, 12, 1, 0, 1)
+    shared = [p for rank in range(3) for p in positions_of(5, 12, 2, rank, 3)]
     assert alone == list(range(60, 72))
     assert sorted(shared) == alone
 
 
-def test_chance_belongs_to_the_position():
-    assert chance_at(7, 1).random() == chance_at(7, 1).random()
-    assert chance_at(7, 1).random() != chance_at(8, 1).random()
+def test_random_numbers_belong_to_the_position():
+    assert rng_at(7, 1).random() == rng_at(7, 1).random()
+    assert rng_at(7, 1).random() != rng_at(8, 1).random()

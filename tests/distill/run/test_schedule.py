@@ -1,6 +1,6 @@
 import pytest
 
-from repvit_sam.distill.run.schedule import Timetable, learning_rate_at
+from repvit_sam.distill.run.schedule import StageSchedule, learning_rate_at
 
 
 def test_the_rate_rises_straight_and_falls_as_a_cosine():
@@ -9,9 +9,9 @@ def test_the_rate_rises_straight_and_falls_as_a_cosine():
 
 
 def test_steps_or_seconds_end_a_stage(monkeypatch):
-    assert Timetable(10, None).progress(5) == 0.5
+    assert StageSchedule(10, None).progress(5) == 0.5
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    timetable = Timetable(None, 60, seconds_before=15)
+    schedule = StageSchedule(None, 60, seconds_before=15)
     now = 115.0
-    assert timetable.progress(1) == 0.5
+    assert schedule.progress(1) == 0.5

@@ -6,7 +6,7 @@ from repvit_sam.modeling.decoder import decode
 from repvit_sam.prompts import CanvasPrompts
 
 
-def chance(seed=0):
+def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
@@ -31,7 +31,7 @@ def test_boxes_hold_their_masks_whole():
 
 def test_noise_moves_corners_a_tenth_and_never_beyond_twenty_pixels_or_the_canvas():
     boxes = torch.tensor([[100.0, 100, 200, 200], [0, 0, 1000, 1000]]).repeat(300, 1)
-    moved = noised(boxes, 1024, chance())
+    moved = noised(boxes, 1024, generator())
     difference = moved - boxes
     assert 5 < float(difference[::2].std()) < 15
     assert float(difference.abs().max()) <= 20
@@ -43,7 +43,7 @@ def test_points_fall_into_their_regions_and_an_empty_region_says_so():
     regions = torch.zeros(3, 16, 16, dtype=torch.bool)
     regions[0, 4, 7] = True
     regions[1, 8:, :] = True
-    points, there = point_in(regions, chance())
+    points, there = point_in(regions, generator())
     assert there.tolist() == [True, True, False]
     assert points[0].tolist() == [30, 18]
     assert points[1, 1] > 32
