@@ -39,6 +39,7 @@ const RETRY_MS = 5000;
 
 /** @param {HTMLElement} element  holds page.html @param {Record<string, (args: object) => Promise<any>>} server */
 export async function start(element, server) {
+  /** @type {any} */
   const root = element.querySelector('.rs');
   if (!root || root.dataset.started) return;
   root.dataset.started = 'yes';

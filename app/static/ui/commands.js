@@ -9,8 +9,10 @@ const ZOOM_STEP = 1.4;
 /**
  * @param {HTMLElement} root
  * @param {import('../document/state.js').Store} store
- * @param {{actions: any, foundMasks: any, everything: any, keep: () => Promise<void>, zoomBy: (factor: number) => void,
- *          abandonGesture: () => boolean}} parts
+ * @param {{actions: ReturnType<typeof import('./actions.js').makeActions>,
+ *          foundMasks: ReturnType<typeof import('./found_masks.js').makeFoundMasks>,
+ *          everything: ReturnType<typeof import('../net/everything.js').makeEverything>,
+ *          keep: () => Promise<void>, zoomBy: (factor: number) => void, abandonGesture: () => boolean}} parts
  * @returns {Record<string, () => void>}
  */
 export function makeCommands(root, store, { actions, foundMasks, everything, keep, zoomBy, abandonGesture }) {
@@ -31,7 +33,7 @@ export function makeCommands(root, store, { actions, foundMasks, everything, kee
     'switch-label': () => {
       const isObject = store.get().mode !== 'object';
       setMode(isObject ? 'object' : 'background');
-      say(store, isObject ? 'A click says: object.' : 'A click says: background.');
+      say(store, isObject ? 'Clicks add object points.' : 'Clicks add background points.');
     },
     hide: () => {
       const hidden = !store.get().hidden;

@@ -5,7 +5,8 @@ import { part } from './panel.js';
 /**
  * @param {HTMLElement} root
  * @param {Record<string, () => void>} commands  a button with the data-part of a command runs it
- * @param {{photos: any, previews: import('../net/preview.js').Previews}} parts
+ * @param {{photos: ReturnType<typeof import('../net/photos.js').makePhotos>,
+ *          previews: import('../net/preview.js').Previews}} parts
  */
 export function listenToControls(root, commands, { photos, previews }) {
   // a click on a tool leaves the focus on the stage, so that keys go on working there; Tab still reaches the tool

@@ -37,128 +37,136 @@ export function listenToPointers(surface, on) {
   /** @type {Map<number, Spot>} fingers on the surface */
   const down = new Map();
   /** @type {any} the gesture under way, or null */
-  let doing = null;
+  let gesture = null;
   const takeSpace = listenToSpace(surface, on.space);
 
   const spot = (event) => {
     const { left, top } = surface.getBoundingClientRect();
     return { x: event.clientX - left, y: event.clientY - top };
   };
-  const kind = (event) => (event.pointerType === 'touch' ? 'touch' : 'mouse');
 
   surface.addEventListener('pointerdown', (event) => {
-    const at = spot(event);
     surface.dataset.focus = 'pointer'; // :focus-visible cannot tell: it takes focus() for the keyboard
     surface.focus({ preventScroll: true });
     event.preventDefault(); // no text selection, no autoscroll under the middle button
     surface.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, at);
+    down.set(event.pointerId, spot(event));
     if (down.size === 2) {
       on.cancel();
-      doing = { what: 'pinch', ...pinchOf(down) };
+      gesture = pinchOf(down);
     } else if (down.size === 1) {
-      doing = begin(event, at);
+      const isPan = event.button === MIDDLE || (event.button === 0 && (takeSpace() || on.isPanMode()));
+      gesture = isPan ? { what: 'pan', last: spot(event) } : press(event, spot(event), on);
     }
   });
-
-  function begin(event, at) {
-    if (event.button === MIDDLE || (event.button === 0 && (takeSpace() || on.isPanMode())))
-      return { what: 'pan', last: at };
-    const isBackground = event.button === SECOND || event.altKey || event.ctrlKey;
-    const target = isBackground ? null : on.targetAt(at, REACH[kind(event)]);
-    if (target) return { what: 'grab', target, from: at, moved: false };
-    return { what: 'press', from: at, isBackground, isSecond: event.button === SECOND };
-  }
 
   surface.addEventListener('pointermove', (event) => {
     const at = spot(event);
-    if (!down.has(event.pointerId)) {
-      if (kind(event) !== 'mouse') return;
+    if (down.has(event.pointerId)) {
+      down.set(event.pointerId, at);
+      if (gesture?.what === 'pinch') gesture = movePinch(gesture, pinchOf(down), on);
+      else if (gesture) gesture = move(gesture, at, kind(event), on);
+    } else if (kind(event) === 'mouse') {
       surface.dataset.over = on.targetAt(at, REACH.mouse)?.kind ?? ''; // the cursor follows it
       on.hover(at);
-      return;
-    }
-    down.set(event.pointerId, at);
-    if (doing?.what === 'pinch') {
-      const now = pinchOf(down);
-      on.pan(now.middle.x - doing.middle.x, now.middle.y - doing.middle.y);
-      on.zoom(now.apart / doing.apart, now.middle);
-      doing = { what: 'pinch', ...now };
-    } else if (doing) {
-      doing = move(doing, at, kind(event));
     }
   });
 
-  /** The gesture after the pointer has moved. */
-  function move(was, at, pointer) {
-    if (was.what === 'pan') {
-      on.pan(at.x - was.last.x, at.y - was.last.y);
-      return { ...was, last: at };
-    }
-    if (was.what === 'box') {
-      on.drawBox(was.from, at);
-      return was;
-    }
-    const far = Math.hypot(at.x - was.from.x, at.y - was.from.y) > SLOP[pointer];
-    if (was.what === 'grab') {
-      if (!was.moved && !far) return was;
-      on.drag(was.target, was.from, at);
-      return { ...was, moved: true };
-    }
-    if (!far) return was;
-    if (was.isSecond) return { what: 'pan', last: at }; // the second button draws nothing
-    if (on.dragPans(pointer === 'touch')) {
-      on.pan(at.x - was.from.x, at.y - was.from.y);
-      return { what: 'pan', last: at };
-    }
-    on.drawBox(was.from, at);
-    return { what: 'box', from: was.from };
-  }
-
   surface.addEventListener('pointerup', (event) => {
     if (!down.delete(event.pointerId)) return;
-    const [was, at, since] = [doing, spot(event), event.timeStamp];
+    const ended = gesture;
     // after a pinch the finger that is left pans; it must not place a point
-    doing = was?.what === 'pinch' && down.size === 1 ? { what: 'pan', last: [...down.values()][0] } : null;
-    if (was?.what === 'press') on.tap(at, { isBackground: was.isBackground, isTouch: kind(event) === 'touch', since });
-    else if (was?.what === 'box') on.addBox(was.from, at, since);
-    else if (was?.what === 'grab' && was.moved) on.drop(was.target, was.from, at, since);
-    else if (was?.what === 'grab') on.touch(was.target);
+    gesture = ended?.what === 'pinch' && down.size === 1 ? { what: 'pan', last: [...down.values()][0] } : null;
+    if (ended) end(ended, spot(event), event, on);
   });
 
   surface.addEventListener('pointercancel', (event) => {
     down.delete(event.pointerId);
-    doing = null;
+    gesture = null;
     on.cancel();
   });
   surface.addEventListener('pointerleave', (event) => {
     if (kind(event) === 'mouse' && !down.size) on.leave();
   });
   surface.addEventListener('contextmenu', (event) => event.preventDefault());
-  surface.addEventListener(
-    'wheel',
-    (event) => {
-      event.preventDefault();
-      // lines or pixels, and a trackpad's pinch comes as small steps with ctrl
-      const step = event.deltaY * (event.deltaMode === 1 ? 30 : 1) * (event.ctrlKey ? 4 : 1);
-      on.zoom(Math.exp(-Math.max(-240, Math.min(240, step)) * WHEEL_STEP), spot(event));
-    },
-    { passive: false },
-  );
+  const onWheel = (event) => {
+    event.preventDefault();
+    on.zoom(zoomFactor(event), spot(event));
+  };
+  surface.addEventListener('wheel', onWheel, { passive: false });
 
   function abandon() {
-    const was = doing;
-    doing = was ? { what: 'nothing' } : null;
-    if (was) on.cancel();
-    return was?.what === 'box' || was?.what === 'grab';
+    const abandoned = gesture;
+    gesture = abandoned && { what: 'nothing' };
+    if (abandoned) on.cancel();
+    return abandoned?.what === 'box' || abandoned?.what === 'grab';
   }
 
   return { abandon };
 }
 
+const kind = (event) => (event.pointerType === 'touch' ? 'touch' : 'mouse');
+
+/** The gesture that starts: on a prompt it grabs that, elsewhere it is a click or a box. */
+function press(event, at, on) {
+  const isSecond = event.button === SECOND;
+  const isBackground = isSecond || event.altKey || event.ctrlKey;
+  const target = isBackground ? null : on.targetAt(at, REACH[kind(event)]);
+  return target
+    ? { what: 'grab', target, from: at, isMoved: false }
+    : { what: 'press', from: at, isBackground, isSecond };
+}
+
+/** The gesture after the pointer has moved. */
+function move(gesture, at, pointer, on) {
+  const { what, from } = gesture;
+  if (what === 'nothing') return gesture;
+  if (what === 'pan') return panTo(gesture.last, at, on);
+  if (what === 'box') {
+    on.drawBox(from, at);
+    return gesture;
+  }
+  const isFar = Math.hypot(at.x - from.x, at.y - from.y) > SLOP[pointer];
+  if (!isFar && !gesture.isMoved) return gesture;
+  if (what === 'grab') {
+    on.drag(gesture.target, from, at);
+    return { ...gesture, isMoved: true };
+  }
+  if (gesture.isSecond) return { what: 'pan', last: at }; // the second button draws nothing
+  if (on.dragPans(pointer === 'touch')) return panTo(from, at, on);
+  on.drawBox(from, at);
+  return { what: 'box', from };
+}
+
+function panTo(last, at, on) {
+  on.pan(at.x - last.x, at.y - last.y);
+  return { what: 'pan', last: at };
+}
+
+function end({ what, from, target, isMoved, isBackground }, at, event, on) {
+  const since = event.timeStamp;
+  if (what === 'press') on.tap(at, { isBackground, isTouch: kind(event) === 'touch', since });
+  else if (what === 'box') on.addBox(from, at, since);
+  else if (what === 'grab' && isMoved) on.drop(target, from, at, since);
+  else if (what === 'grab') on.touch(target);
+}
+
 function pinchOf(down) {
   const [a, b] = [...down.values()];
-  return { middle: { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }, apart: Math.max(1, Math.hypot(a.x - b.x, a.y - b.y)) };
+  const middle = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+  return { what: 'pinch', middle, apart: Math.max(1, Math.hypot(a.x - b.x, a.y - b.y)) };
+}
+
+function movePinch(before, now, on) {
+  on.pan(now.middle.x - before.middle.x, now.middle.y - before.middle.y);
+  on.zoom(now.apart / before.apart, now.middle);
+  return now;
+}
+
+/** Of a wheel event: in lines or pixels; a trackpad's pinch comes as small steps with ctrl. */
+function zoomFactor({ deltaY, deltaMode, ctrlKey }) {
+  const step = deltaY * (deltaMode === 1 ? 30 : 1) * (ctrlKey ? 4 : 1);
+  return Math.exp(-Math.max(-240, Math.min(240, step)) * WHEEL_STEP);
 }
 
 /**

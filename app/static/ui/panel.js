@@ -44,7 +44,7 @@ function showActivity(root, state) {
 function showCandidates(root, state) {
   const { about, prediction, photo, picture, shapes, history } = state;
   const shown = shownIndex(state);
-  const colour = about && freeColour(history.present.layers, about.colours); // null before the server answers; then there is no mask either
+  const colour = about && freeColour(history.present.layers, about.colours); // there is no mask before about
   for (let index = 0; index < 3; index++) {
     const button = part(root, `thumb-${index}`);
     const candidate = prediction?.candidates[index];

@@ -102,6 +102,7 @@ function region(bbox, sx, sy, width, height) {
   return [x0, y0, Math.max(1, x1 - x0), Math.max(1, y1 - y0)];
 }
 
+/** @returns {Shape} */
 function toShape(loops, dx, dy, sx, sy) {
   const path = new Path2D();
   let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];

@@ -58,7 +58,10 @@ export function drawPoint(context, view, [x, y, label], isTouched) {
   context.stroke();
 }
 
-/** @param {{isTouched?: boolean, isOpen?: boolean}} how  isOpen: it is being drawn and has no handles yet */
+/**
+ * @param {CanvasRenderingContext2D} context @param {View} view @param {import('../document/prompts.js').Box} box
+ * @param {{isTouched?: boolean, isOpen?: boolean}} how  isOpen: it is being drawn and has no handles yet
+ */
 export function drawBox(context, view, box, { isTouched = false, isOpen = false }) {
   const [from, , to] = corners(box).map((corner) => toScreen(view, corner));
   for (const [width, colour] of [

@@ -1,16 +1,12 @@
 /** Thumbnails of masks: the part of the photo around the mask, with the rest dimmed. */
 
-/**
- * What a thumbnail needs of the state.
- * @typedef {Pick<import('../document/state.js').State, 'photo' | 'picture' | 'shapes'>} Photo
- */
-
 /** @type {WeakMap<HTMLCanvasElement, {mask: string, colour: string, shapes: any}>} what each canvas shows */
 const shown = new WeakMap();
 
 /**
  * Draw a mask's thumbnail as soon as the mask is read, unless the canvas shows another one by then.
- * @param {HTMLCanvasElement} canvas @param {string} mask  data URL @param {string} colour @param {Photo} of
+ * @param {HTMLCanvasElement} canvas @param {string} mask  data URL @param {string} colour
+ * @param {Pick<import('../document/state.js').State, 'photo' | 'picture' | 'shapes'>} state
  */
 export function showThumbnail(canvas, mask, colour, { photo, picture, shapes }) {
   const old = shown.get(canvas);

@@ -134,7 +134,7 @@ class Visitor:
 
     def open(self, path):
         self.at("file").set_input_files(path)
-        self.status("encoded in")
+        self.status(f"^{path.name}, .* pixels")
         self.state("ready")
 
     def download(self, part):

@@ -32,6 +32,24 @@ def test_two_objects_are_layers_with_names_order_and_colour(on_coffee):
     on_coffee.page.wait_for_function("document.querySelectorAll('[data-part=layer]').length === 2")
 
 
+def test_a_colour_is_one_step_however_many_were_tried(on_coffee):
+    on_coffee.click(*CUP)
+    on_coffee.page.keyboard.press("Enter")
+    on_coffee.at("layer").first.wait_for()
+    before = on_coffee.document["layers"][0]["colour"]
+    on_coffee.at("layer-colour").evaluate("""field => {
+        for (const [event, value] of [['input', '#111111'], ['input', '#222222'], ['change', '#333333']]) {
+            field.value = value;
+            field.dispatchEvent(new Event(event));
+        }
+    }""")
+    assert on_coffee.document["layers"][0]["colour"] == "#333333"
+    on_coffee.at("undo").click()
+    assert on_coffee.document["layers"][0]["colour"] == before
+    on_coffee.at("redo").click()
+    assert on_coffee.document["layers"][0]["colour"] == "#333333"
+
+
 def test_everything_finds_masks_one_of_which_becomes_a_layer(on_coffee):
     on_coffee.page.locator(".rs-everything summary").click()
     on_coffee.at("slider-points").fill("6")

@@ -62,6 +62,14 @@ def test_a_dragged_box_and_a_point_work_together(on_coffee):
     assert len(on_coffee.document["chain"][-1]["points"]) == 1
 
 
+def test_a_box_is_two_corners_in_box_mode(on_coffee):
+    on_coffee.at("mode-box").click()
+    on_coffee.page.mouse.click(*on_coffee.place(*CUP_BOX[:2]))
+    on_coffee.status("First corner set")
+    on_coffee.click(*CUP_BOX[2:])
+    assert on_coffee.document["chain"][0]["box"] == pytest.approx(CUP_BOX, abs=1.5)
+
+
 def test_a_prompt_is_moved_by_its_handle_and_deleted_by_a_key(on_coffee):
     on_coffee.click(*CUP)
     on_coffee.click(210, 260, button="right")
