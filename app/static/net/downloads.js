@@ -34,7 +34,7 @@ export function makeDownloads(store, session, rpc, currentObject) {
       if (!objects.length) return notify(store, NO_MASK);
       if (!fitsOneFile(store, objects.length)) return;
       const layers = objects.map(({ name, colour, rle }) => ({ name, colour, rle }));
-      const file = await session.call('take', { kind, layers, ...options });
+      const file = await session.call('download', { kind, layers, ...options });
       saveFile(file);
       say(store, `${file.name} is in your downloads.`);
     } catch (error) {
@@ -55,7 +55,7 @@ export function makeDownloads(store, session, rpc, currentObject) {
     }
     if (!fitsOneFile(store, objects.length)) return null;
     try {
-      return (await rpc.callWithRetries('code', { name: photo.name, objects })).python;
+      return (await rpc.callWithRetries('python_snippet', { name: photo.name, objects })).python;
     } catch (error) {
       reportError(store, error);
       return null;
