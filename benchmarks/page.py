@@ -37,7 +37,7 @@ def clicks(page: Any, count: int, chance: random.Random) -> list[float]:
 def hovers(page: Any, count: int, chance: random.Random) -> list[float]:
     """Milliseconds of previews; the mouse stands still until each is drawn."""
     page.keyboard.press("Escape")
-    page.locator('[data-test="hover-switch"]').check()
+    page.locator('[data-part="hover-switch"]').check()
     times = []
     for _ in range(count):
         before = int(page.evaluate(f"{_ROOT}.dataset.hovers"))
@@ -50,7 +50,7 @@ def hovers(page: Any, count: int, chance: random.Random) -> list[float]:
 
 def _place(page: Any, chance: random.Random) -> tuple[float, float]:
     debug = page.evaluate(f"{_ROOT}.rsDebug()")
-    stage, view = page.locator('[data-test="stage"]').bounding_box(), debug["transform"]
+    stage, view = page.locator('[data-part="stage"]').bounding_box(), debug["transform"]
     x, y = chance.uniform(5, debug["width"] - 5), chance.uniform(5, debug["height"] - 5)
     return stage["x"] + view["x"] + x * view["scale"], stage["y"] + view["y"] + y * view["scale"]
 
@@ -69,11 +69,11 @@ def main(
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(url)
             page.wait_for_function(f"{_ROOT}?.dataset.state === 'ready'")
-            page.locator('[data-test="hover-switch"]').uncheck()  # a preview would know the click's answer already
+            page.locator('[data-part="hover-switch"]').uncheck()  # a preview would know the click's answer already
             chance = random.Random(0)
             for name, times in (("click", clicks(page, count, chance)), ("hover", hovers(page, count, chance))):
                 typer.echo(f"{name}: median {statistics.median(times):.0f} ms, slowest {max(times):.0f}, of {count}")
-            typer.echo(page.locator('[data-test="figures"]').inner_text())
+            typer.echo(page.locator('[data-part="figures"]').inner_text())
             browser.close()
 
 

@@ -22,7 +22,7 @@ class Filmed:
         self.page, self.frames = page, []
 
     def at(self, test: str):
-        return self.page.locator(f'[data-test="{test}"]')
+        return self.page.locator(f'[data-part="{test}"]')
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Photo pixels -> a place on the window."""

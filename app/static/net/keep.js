@@ -1,0 +1,51 @@
+/** The current object as a mask at photo size, which only the server can make; and as a layer. */
+
+import { edit } from '../document/history.js';
+import { addLayer, freeColour } from '../document/layers.js';
+import { canAddLayers } from '../document/limits.js';
+import { reportError, say } from '../document/messages.js';
+import { clearPrompts, hasObjectPrompt, predictionKey } from '../document/prompts.js';
+import { pickedChain } from '../document/selectors.js';
+
+/**
+ * @param {import('../document/state.js').Store} store
+ * @param {import('./session.js').Session} session
+ */
+export function makeKeep(store, session) {
+  /** Null when there is none. @returns {Promise<import('../document/prompts.js').MaskObject | null>} */
+  async function currentObject() {
+    const { history, checkpoint, about } = store.get();
+    if (!hasObjectPrompt(history.present)) return null;
+    const chain = pickedChain(store.get());
+    const kept = await session.call('keep', { checkpoint, chain });
+    const { layers } = store.get().history.present;
+    return { ...kept, checkpoint, chain, colour: freeColour(layers, about.colours) };
+  }
+
+  let isKeeping = false; // Enter pressed twice keeps once
+
+  /** Make the current object a layer. */
+  async function keep() {
+    const { photo, history } = store.get();
+    if (isKeeping || !photo || !canAddLayers(store, 1)) return;
+    isKeeping = true;
+    const key = predictionKey(history.present.chain);
+    try {
+      const object = await currentObject();
+      if (store.get().photo.id !== photo.id) return;
+      if (!object) return void say(store, 'Nothing to keep yet: click an object first.');
+      await store.get().shapes.load(object.mask);
+      // clicks that came meanwhile belong to the next object
+      const doc = addLayer(store.get().history.present, object);
+      const isSame = predictionKey(doc.chain) === key;
+      store.set(edit(store.get(), isSame ? clearPrompts(doc) : doc, { touched: null }));
+      say(store, `${doc.layers[0].name} kept: ${object.area.toLocaleString('en')} pixels.`);
+    } catch (error) {
+      reportError(store, error);
+    } finally {
+      isKeeping = false;
+    }
+  }
+
+  return { currentObject, keep };
+}
