@@ -14,8 +14,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .load import load  # now, or the module of this name would take the function's place when it is imported first
-
 if TYPE_CHECKING:
     from .build import build_repvit_sam, sam_model_registry
     from .embedding import EncodedPhoto
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
         RepVitSamError,
     )
     from .example_photos import example_photo
+    from .loading import load
     from .mask_generator import SamAutomaticMaskGenerator
     from .modeling.sam import SamModel
     from .photo import read_photo
@@ -48,7 +47,7 @@ _HOMES = {
     "SamPredictor": ".predictor",
     "build_repvit_sam": ".build",
     "example_photo": ".example_photos",
-    "load": ".load",
+    "load": ".loading",
     "read_photo": ".photo",
     "sam_model_registry": ".build",
 }

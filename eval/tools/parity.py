@@ -27,7 +27,7 @@ from repvit_sam.eval.datasets.coco import CocoFolder, LabelledPhoto
 from repvit_sam.eval.metrics.iou import iou
 from repvit_sam.eval.prompting.ground_truth import box_of
 from repvit_sam.files import atomic_write
-from repvit_sam.load import load
+from repvit_sam.loading import load
 from repvit_sam.modeling.sam import SamModel
 from repvit_sam.predictor import SamPredictor
 from repvit_sam.rle import Rle, decode_rle, encode_rle

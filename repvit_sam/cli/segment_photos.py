@@ -11,7 +11,7 @@ from rich.progress import Progress
 from ..canvas import fit_photo
 from ..console import progress_bar, say, spinner
 from ..errors import PhotoError, PromptError
-from ..load import load
+from ..loading import load
 from ..mask_generator import SamAutomaticMaskGenerator
 from ..masks import best_mask
 from ..photo import find_photos, read_photo

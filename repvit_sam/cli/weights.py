@@ -61,7 +61,7 @@ def verify_weights(file: CheckpointArgument) -> None:
     with report_errors():
         from ..checkpoints import find_checkpoint, read_checkpoint
         from ..files import sha256_of
-        from ..load import load
+        from ..loading import load
 
         path = find_checkpoint(file)
         with spinner(f"reading {path.name}"):

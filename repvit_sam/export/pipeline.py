@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from .. import load
 from ..embedding import encoder_fingerprint
 from ..errors import ExportError
 from ..files import sha256_of
+from ..loading import load
 from ..modeling.image_encoder import FAMILIES
 from ..modeling.sam import SamModel
 from .config import ExportConfig, Log

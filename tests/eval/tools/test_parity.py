@@ -7,7 +7,7 @@ from repvit_sam.backends.onnx_runtime import OnnxBackend
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.tools import parity
 from repvit_sam.export import ExportConfig, export_onnx
-from repvit_sam.load import load
+from repvit_sam.loading import load
 
 from ..discs import disc_folder
 
