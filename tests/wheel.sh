@@ -26,7 +26,9 @@ port=$(clean/bin/python -c 'from repvit_sam.app.main import free_port; print(fre
 clean/bin/repvit-sam demo --port "$port" >demo.log 2>&1 &
 server=$!
 for _ in $(seq 60); do
-  if clean/bin/python -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$port/repvit-sam/main.js').read()" 2>/dev/null; then
+  if clean/bin/python -c "import urllib.request
+for file in 'main.js', 'document/prompts.js', 'styles/page.css':
+    urllib.request.urlopen(f'http://127.0.0.1:$port/repvit-sam/{file}').read()" 2>/dev/null; then
     echo "the wheel works: segment and demo, in $(clean/bin/python -c 'import repvit_sam; print(repvit_sam.__file__)')"
     exit 0
   fi
