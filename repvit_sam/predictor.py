@@ -317,8 +317,8 @@ class SamPredictor:
                 )
         results = []
         for index, encoded in enumerate(self._encoded):
-            given = (None if column is None else column[index] for column in columns)
-            prompts = check_prompts(*given, encoded.fit)
+            coords, labels, box, mask = (None if column is None else column[index] for column in columns)
+            prompts = check_prompts(coords, labels, box, mask, encoded.fit)
             results.append(self._predict(encoded, prompts, multimask_output, return_logits))
         masks, iou_predictions, low_res_logits = (list(column) for column in zip(*results, strict=True))
         return masks, iou_predictions, low_res_logits

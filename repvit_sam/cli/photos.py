@@ -33,7 +33,8 @@ def segment(
 
     Example: repvit-sam segment photo.jpg --box 100,80,500,420 --point 300,200 --out result
     """
-    from .segment_photos import ObjectPrompt, segment_photos
+    from .result_files import ObjectPrompt
+    from .segment_photos import segment_photos
 
     points = [_numbers("--point", text, (2, 3)) for text in point or []]
     boxes = [_numbers("--box", text, (4,)) for text in box or []]

@@ -1,5 +1,6 @@
 """Weights by rule in the published layout -> this project's reader and model -> the published code's numbers."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -51,10 +52,32 @@ def photo():
 
 
 @pytest.fixture(scope="module")
-def predictor(model, photo):
+def predictor_and_stages(model, photo):
+    """A predictor with the photo set, and the output of each stage of the encoder on the way, by its published name."""
+    taken = {}
+
+    def keep(name):
+        return lambda module, inputs, output: taken.__setitem__(name, output.numpy())
+
+    body = model.image_encoder.body
+    rows = [body.stem]
+    for index, stage in enumerate(body.stages):
+        if index:
+            rows += [stage.downsample.pre_block, stage.downsample]
+        rows += list(stage.blocks)
+    modules = {f"features.{n}": row for n, row in enumerate(rows)}
+    modules |= {f"neck.{n}": layer for n, layer in enumerate(model.image_encoder.neck)}
+    handles = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
     predictor = SamPredictor(model)
     predictor.set_image(photo)
-    return predictor
+    for handle in handles:
+        handle.remove()
+    return predictor, taken
+
+
+@pytest.fixture(scope="module")
+def predictor(predictor_and_stages):
+    return predictor_and_stages[0]
 
 
 def formula_picture():
@@ -89,31 +112,14 @@ def test_the_canvas_equals_the_published_input(golden, photo):
     np.testing.assert_allclose(canvas[:, :, ::32, ::32], golden["pre/tensor_sample"], atol=1e-6, rtol=0)
 
 
-def test_every_stage_of_the_encoder_equals_the_published_one(golden, model, photo):
-    taken = {}
-
-    def keep(name):
-        return lambda module, inputs, output: taken.__setitem__(name, output.numpy())
-
-    body = model.image_encoder.body
-    rows = [body.stem]
-    for index, stage in enumerate(body.stages):
-        if index:
-            rows += [stage.downsample.pre_block, stage.downsample]
-        rows += list(stage.blocks)
-    modules = {f"features.{n}": row for n, row in enumerate(rows)}
-    modules |= {f"neck.{n}": layer for n, layer in enumerate(model.image_encoder.neck)}
-    assert list(modules) == golden["encoder/names"].tolist()
-    handles = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
-    with torch.no_grad():
-        model.image_encoder(torch.from_numpy(photo_to_canvas(photo)[0]))
-    for handle in handles:
-        handle.remove()
+def test_every_stage_of_the_encoder_equals_the_published_one(golden, predictor_and_stages):
+    _, stages = predictor_and_stages
+    assert list(stages) == golden["encoder/names"].tolist()
     for name, shape, places, values in zip(
-        modules, golden["encoder/shapes"], golden["encoder/places"], golden["encoder/values"], strict=True
+        stages, golden["encoder/shapes"], golden["encoder/places"], golden["encoder/values"], strict=True
     ):
-        assert taken[name].shape == tuple(shape)
-        np.testing.assert_allclose(taken[name].ravel()[places], values, atol=1e-4, rtol=0, err_msg=name)
+        assert stages[name].shape == tuple(shape)
+        np.testing.assert_allclose(stages[name].ravel()[places], values, atol=1e-4, rtol=0, err_msg=name)
 
 
 def test_the_embedding_and_positional_grid_equal_the_published_ones(golden, predictor):
@@ -185,8 +191,8 @@ def test_forward_of_the_whole_model_equals_the_published_forward(golden, meta, m
     np.testing.assert_allclose(low_res, golden["forward/low_res_sample"], atol=3e-4, rtol=0)
 
 
-def test_the_fused_model_gives_the_same_values(golden, checkpoint_path, photo):
-    predictor = SamPredictor(build_repvit_sam("repvit_m2_3", checkpoint=checkpoint_path).fuse())
+def test_the_fused_model_gives_the_same_values(golden, model, photo):
+    predictor = SamPredictor(copy.deepcopy(model).fuse())
     predictor.set_image(photo)
     embedding = predictor.get_image_embedding().numpy()
     np.testing.assert_allclose(embedding[:, ::8, ::8, ::8], golden["embedding/sample"], atol=1e-4, rtol=0)

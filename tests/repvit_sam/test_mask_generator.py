@@ -12,8 +12,8 @@ LOOSE = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.7}
 
 
 @pytest.fixture(scope="module")
-def reference_model(model):
-    return Sam(model.image_encoder, model.prompt_encoder, model.mask_decoder)
+def reference_model(small):
+    return Sam(small.image_encoder, small.prompt_encoder, small.mask_decoder)
 
 
 def mask_of(segmentation):
@@ -26,7 +26,6 @@ def mask_of(segmentation):
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(segmentation["size"], order="F")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -43,9 +42,9 @@ def mask_of(segmentation):
     ],
     ids=["plain", "small batches", "crops and specks"],
 )
-def test_records_equal_segment_anything(model, reference_model, coffee, settings):
+def test_records_equal_segment_anything(small, reference_model, coffee, settings):
     expected = ReferenceGenerator(reference_model, **settings).generate(coffee)
-    found = repvit_sam.SamAutomaticMaskGenerator(model, **settings).generate(coffee)
+    found = repvit_sam.SamAutomaticMaskGenerator(small, **settings).generate(coffee)
     assert len(found) == len(expected) > 1
     for ours, theirs in zip(found, expected, strict=True):
         assert list(ours) == list(theirs)
@@ -64,9 +63,9 @@ def test_the_grid_equals_segment_anything():
         np.testing.assert_allclose(point_grid(side), build_point_grid(side), atol=1e-12)
 
 
-def test_progress_counts_every_point_and_may_stop_the_work(model, coffee):
+def test_progress_counts_every_point_and_may_stop_the_work(small, coffee):
     seen = []
-    generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=2, points_per_batch=3)
+    generator = repvit_sam.SamAutomaticMaskGenerator(small, points_per_side=2, points_per_batch=3)
     generator.generate(coffee, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(3, 4), (4, 4)]
 
@@ -77,13 +76,13 @@ def test_progress_counts_every_point_and_may_stop_the_work(model, coffee):
         generator.generate(coffee, progress=cancel)
 
 
-def test_a_photo_with_nothing_firm_gives_an_empty_list(model, coffee):
-    generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=1, pred_iou_thresh=1.5)
+def test_a_photo_without_stable_masks_gives_an_empty_list(small, coffee):
+    generator = repvit_sam.SamAutomaticMaskGenerator(small, points_per_side=1, pred_iou_thresh=1.5)
     assert generator.generate(coffee) == []
 
 
-def test_a_photo_of_a_few_pixels_has_fewer_crops(model):
-    generator = repvit_sam.SamAutomaticMaskGenerator(model, points_per_side=1, crop_n_layers=1, pred_iou_thresh=1.5)
+def test_a_photo_of_a_few_pixels_has_fewer_crops(small):
+    generator = repvit_sam.SamAutomaticMaskGenerator(small, points_per_side=1, crop_n_layers=1, pred_iou_thresh=1.5)
     assert generator.generate(np.zeros((1, 1, 3), np.uint8)) == []
 
 
@@ -99,6 +98,6 @@ def test_a_photo_of_a_few_pixels_has_fewer_crops(model):
         ({"points_per_side": None, "point_grids": [np.zeros((1, 2))], "crop_n_layers": 1}, "each crop layer, 2, got 1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(model, settings, words):
+def test_settings_that_make_no_sense_are_refused(small, settings, words):
     with pytest.raises(ValueError, match=words):
-        repvit_sam.SamAutomaticMaskGenerator(model, **settings)
+        repvit_sam.SamAutomaticMaskGenerator(small, **settings)
