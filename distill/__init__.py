@@ -1,4 +1,4 @@
-"""Distillation: photos -> teacher's embeddings -> a student that makes the same, and masks people trust."""
+"""Distillation: a small image encoder learns the embeddings of a larger Segment Anything, then its masks."""
 
 from importlib.util import find_spec
 

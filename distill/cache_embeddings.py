@@ -36,7 +36,7 @@ from repvit_sam.modeling.sam import SamModel
 
 
 def main(
-    cache: Annotated[Path, typer.Option(help="folder of the embeddings; made, or continued")],
+    cache: Annotated[Path, typer.Option(help="folder of the embeddings, new or to be continued")],
     teacher: Annotated[str, typer.Option(help="vit_h, vit_l, vit_b, vit_t, a checkpoint name, or a file")] = "vit_h",
     data: Annotated[list[str] | None, typer.Option(help="folder, tar, COCO folder or .txt list; repeat")] = None,
     canvas: Annotated[int, typer.Option(help="side of the canvas in pixels")] = CANVAS_SIZE,

@@ -31,7 +31,7 @@ class StudentConfig(_Part):
     """The network that learns."""
 
     variant: str = "repvit_m2_3"
-    start: str | None = Field(None, description="checkpoint to go on from, or 'imagenet'; null starts from nothing")
+    start: str | None = Field(None, description="checkpoint to start from, or 'imagenet'; null starts from nothing")
     neck_from_teacher: bool = Field(True, description="start the neck's second half from the teacher's (same shapes)")
 
 

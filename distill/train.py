@@ -1,4 +1,4 @@
-"""Train a student from a recipe; a run that was stopped goes on by the same command.
+"""Train a student from a recipe; the same command continues a run that was stopped.
 
     python distill/train.py smoke --out RUN --set data.sources='[photos/]'
     python distill/train.py m2_3_windows --out RUN --minutes 9 --start weights/so_far.safetensors --seed 2
@@ -22,12 +22,12 @@ from repvit_sam.distill.trainer import train
 
 def main(
     recipe: Annotated[str, typer.Argument(help="a YAML file, or the name of one in distill/recipes")],
-    out: Annotated[Path, typer.Option(help="folder of the run; made, or continued")],
+    out: Annotated[Path, typer.Option(help="folder of the run, new or to be continued")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="key.path=value; repeat")] = None,
-    start: Annotated[str | None, typer.Option(help="checkpoint to go on from (student.start)")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="of all stages together, by the clock")] = None,
+    start: Annotated[str | None, typer.Option(help="checkpoint to start from (student.start)")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="of all stages together")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only the first N photos (data.limit)")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="another for each leg (seed)")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="take another for each leg (seed)")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "auto",
 ) -> None:
     """Train a student from a recipe."""

@@ -117,13 +117,13 @@ def test_verifying_finds_a_changed_byte(tmp_path, teacher, items):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--verify"], "is no embedding cache; make one"),
-        ([], "say which photos"),
+        (["--verify"], "is not an embedding cache; make one"),
+        ([], "no photos given"),
         (["--data", ".", "--precision", "int3"], "must be auto, bf16, fp16 or fp32"),
         (["--data", ".", "--batch", 0], "must be at least 1"),
     ],
 )
-def test_wrong_words_are_answered_with_a_sentence(words, sentence, tmp_path):
+def test_wrong_options_are_refused_with_a_message(words, sentence, tmp_path):
     result = run_command("--cache", tmp_path / "c", *words)
     assert result.exit_code == 1
     assert sentence in result.stderr
