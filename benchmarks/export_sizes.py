@@ -23,7 +23,7 @@ from repvit_sam.export.onnx import write_decoder, write_encoder
 from repvit_sam.export.quantize import calibration_photos, to_fp16, to_int8
 from repvit_sam.export.traceable import prepare
 from repvit_sam.export.verify import Comparison, PyTorchReference
-from repvit_sam.modeling.image_encoder import FAMILIES
+from repvit_sam.modeling.image_encoder import TIMM_ENCODERS
 from repvit_sam.modeling.sam import SamModel
 
 _PHOTOS = repvit_sam.example_photo("coffee").parent
@@ -87,8 +87,8 @@ def main(
     """Sizes in megabytes, and how close Core ML encoders are to PyTorch."""
     with report_errors():
         kinds = (_known("coreml", coreml, COREML_PRECISIONS), _known("onnx", onnx, ONNX_PRECISIONS))
-        for index, name in enumerate(names or list(FAMILIES)):
-            if name in FAMILIES:
+        for index, name in enumerate(names or list(TIMM_ENCODERS)):
+            if name in TIMM_ENCODERS:
                 model = build_repvit_sam(name, canvas=canvas)
             else:
                 model = repvit_sam.load(name, device="cpu", canvas=canvas)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -92,7 +92,15 @@ class AugmentConfig(_Part):
 
 
 class _Stage(_Part):
-    """What all stages share. The length is exactly one of steps, epochs and minutes."""
+    """What all stages share. The length is exactly one of steps, epochs and minutes.
+
+    Attributes:
+        needs_teacher: the stage compares with the teacher's embeddings; else it learns from true masks alone.
+        reads_masks: it uses the annotated masks of its photos, where there are any.
+    """
+
+    needs_teacher: ClassVar[bool] = True
+    reads_masks: ClassVar[bool] = True
 
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0, description="passes over the photos")
@@ -122,6 +130,8 @@ class _Stage(_Part):
 class EncoderStage(_Stage):
     """Squared error to the teacher's embedding."""
 
+    reads_masks = False
+
     kind: Literal["encoder"]
     window: int | None = Field(None, description="train on windows of this many pixels; null takes whole canvases")
     windows: int = Field(1, ge=1, description="windows a photo")
@@ -148,6 +158,8 @@ class PromptsStage(_Stage):
 class MasksStage(_Stage):
     """SAM's own training on true masks; fine-tuning on one's own."""
 
+    needs_teacher = False
+
     kind: Literal["masks"]
     masks: int = Field(16, ge=1, description="masks a photo, at random")
     rounds: int = Field(8, ge=1, description="decodings a mask: a first prompt, then corrections (SAM: 11)")
@@ -173,7 +185,7 @@ class Recipe(_Part):
     def _parts_fit(self) -> Recipe:
         check_canvas_size(self.canvas)
         for number, stage in enumerate(self.stages):
-            if stage.augment.active and self.teacher.cache and stage.kind != "masks":
+            if stage.augment.active and self.teacher.cache and stage.needs_teacher:
                 raise ValueError(
                     f"stages.{number}.augment changes the photo, but cached embeddings belong to the unchanged one; "
                     "set teacher.cache=null, or leave augment out"

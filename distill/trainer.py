@@ -87,7 +87,7 @@ class Trainer:
                     [not step.is_finite, self.stop.number, save.due, validate.due, run.measured_progress],
                 )
                 if broken:
-                    self._refuse(step)
+                    self._stop_on_nonfinite(step)
                 run.update()
                 self._log(run, step, bar, metrics)
                 if save_due or stop_signal:
@@ -105,7 +105,7 @@ class Trainer:
         index = self.state.stage
         stage, seed = self.recipe.stages[index], 1000 * self.recipe.seed + index
         loader = self.data.loader(index, seed)
-        if not self.state.variance and stage.kind != "masks":
+        if not self.state.variance and stage.needs_teacher:
             self.state.variance = targets_variance(loader)
         losses = build_stage(stage, self.student, self.teacher, self.state.variance or 1.0, seed)
         optimiser_state, self._optimiser_state = self._optimiser_state, None
@@ -194,7 +194,7 @@ class Trainer:
                 parts["optimiser"] = optimiser.state_dict()
             self.folder.save_state(self.state, parts)
 
-    def _refuse(self, step: Step) -> None:
+    def _stop_on_nonfinite(self, step: Step) -> None:
         """Stop before the weights move, with the batch on disk."""
         if step.is_finite:
             raise FloatingPointError("the loss of another rank is not finite; its message says where the batch is")

@@ -50,13 +50,13 @@ class DataModule:
         """What a stage trains on."""
         stage = self._recipe.stages[stage_index]
         dataset = self._dataset(self._splits[stage_index].train, stage)
-        targets = None if stage.kind == "masks" else self._targets(dataset.items)
+        targets = self._targets(dataset.items) if stage.needs_teacher else None
         return BatchLoader(dataset, self._device, seed, stage.augment, targets)
 
     def held_out_loader(self, stage_index: int) -> BatchLoader | None:
         """Photos kept out, unchanged, read as needed; None where there are none."""
         items = self._splits[stage_index].held_out
-        if not items or self._recipe.stages[stage_index].kind == "masks":
+        if not items or not self._recipe.stages[stage_index].needs_teacher:
             return None
         dataset = DiskDataset(items, self._recipe.canvas, _WORKERS_FOR_HELD_OUT, with_masks=False)
         return BatchLoader(dataset, self._device, 0, AugmentConfig(), self._targets(items))
@@ -77,7 +77,7 @@ class DataModule:
 
     def _dataset(self, items: list[PhotoItem], stage: Stage) -> CanvasDataset:
         """That of the stage before, where it had the same photos."""
-        data, with_masks = self._data(stage), stage.kind != "encoder"
+        data, with_masks = self._data(stage), stage.reads_masks
         key = ([item.name for item in items], with_masks, data.in_memory)
         if self._last_dataset is None or self._last_dataset[0] != key:
             self._last_dataset = None  # frees the memory before the next photos are read

@@ -27,15 +27,15 @@ def split_photos(photos: PhotoSet, data: DataConfig, stage: Stage, number: int, 
     Raises:
         RecipeError: nothing is left to train on.
     """
-    if stage.kind == "masks":
-        items = [item for item in photos.items if item.annotations]
-    else:
+    if stage.needs_teacher:
         items = [item for item in photos.items if item.name not in unreadable]
+    else:
+        items = [item for item in photos.items if item.annotations]
     count = min(data.hold_out, len(items) // 4)
     held_out = items[:: len(items) // count][:count] if count else []
     names = {item.name for item in held_out}
     train = [item for item in items if item.name not in names]
     if not train:
-        what = "photos with masks" if stage.kind == "masks" else "photos"
+        what = "photos" if stage.needs_teacher else "photos with masks"
         raise RecipeError(f"stage {number} ({stage.kind}) has no {what} to train on")
     return Split(train, held_out)

@@ -28,7 +28,7 @@ from .decoding import (
 )
 from .losses import DICE_WEIGHT, FOCAL_WEIGHT, IOU_WEIGHT, at_least_float32, mask_dice, mask_focal, mask_iou
 
-_ROUNDS_WITH_SILENCE = 5
+_MIN_CORRECTIONS_FOR_MASK_ONLY = 5
 
 
 class MaskLosses(nn.Module):
@@ -59,8 +59,8 @@ class MaskLosses(nn.Module):
         rng = rng_at(position, self._seed + 3)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         truth = masks[torch.randperm(len(masks), generator=generator)[: self._stage.masks].to(masks.device)]
-        ambiguous = bool(rng.random() < 0.5)
-        if ambiguous:
+        starts_with_point = bool(rng.random() < 0.5)
+        if starts_with_point:
             points, _ = point_in(truth, generator)
             prompts = on_objects(points)
         else:
@@ -68,19 +68,19 @@ class MaskLosses(nn.Module):
         # SAM's eleven rounds have two without a new point, so that the model learns to use its own logits: one at
         # random and the last; a few rounds are needed for the corrections themselves
         last = self._stage.rounds - 1
-        silent = {int(rng.integers(1, last)), last} if last >= _ROUNDS_WITH_SILENCE else set()
+        mask_only_rounds = {int(rng.integers(1, last)), last} if last >= _MIN_CORRECTIONS_FOR_MASK_ONLY else set()
         total, ious = embedding.new_zeros(()), []
         for round_ in range(self._stage.rounds):
             logits, iou_predictions = decode_all_tokens(self.student, embedding, prompts)
             loss, chosen, iou = _round_loss(
-                logits, iou_predictions, truth.float(), valid, several=ambiguous and round_ == 0
+                logits, iou_predictions, truth.float(), valid, multimask_output=starts_with_point and round_ == 0
             )
             total = total + loss
             ious.append(iou)
             if round_ == last:
                 break
             prompts = replace(prompts, mask_input=chosen[:, None].detach())
-            if round_ + 1 not in silent:
+            if round_ + 1 not in mask_only_rounds:
                 points, wrong = point_in(((chosen > 0) != truth) & valid, generator)
                 labels = value_at(truth, points)
                 prompts = with_points(prompts, points, torch.where(wrong, labels, -torch.ones_like(labels)))
@@ -88,14 +88,14 @@ class MaskLosses(nn.Module):
 
 
 def _round_loss(
-    logits: Tensor, iou_predictions: Tensor, truth: Tensor, valid: Tensor, several: bool
+    logits: Tensor, iou_predictions: Tensor, truth: Tensor, valid: Tensor, multimask_output: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss, the logits for the next round (K, S/4, S/4), and their mean IoU.
 
     Of three guesses at one point only the best gets a mask loss; each gets an IoU loss. The next round starts from the
     guess with the best predicted IoU, as for a user.
     """
-    tokens = slice(SINGLE_TOKEN + 1, None) if several else slice(SINGLE_TOKEN, SINGLE_TOKEN + 1)
+    tokens = slice(SINGLE_TOKEN + 1, None) if multimask_output else slice(SINGLE_TOKEN, SINGLE_TOKEN + 1)
     logits, iou_predictions = logits[:, tokens], iou_predictions[:, tokens]
     target = truth[:, None]  # (K, 1, S/4, S/4), the same for all guesses
     mask_loss = FOCAL_WEIGHT * mask_focal(logits, target, valid) + DICE_WEIGHT * mask_dice(logits, target, valid)

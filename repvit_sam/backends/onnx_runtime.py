@@ -1,4 +1,4 @@
-"""ONNX Runtime as a backend: the folder that ``repvit-sam export onnx`` wrote; no torch, timm or segment_anything."""
+"""ONNX Runtime as a backend, for files of ``repvit-sam export onnx``; needs no torch, timm or segment_anything."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .onnx_session import decoder_feeds, open_session
 
 
 class OnnxBackend:
-    """Encoder and decoder in ONNX Runtime, to be given to ``SamPredictor``.
+    """An exported encoder and decoder in ONNX Runtime, for ``SamPredictor``.
 
     Args:
         folder: holds encoder.onnx, decoder.onnx and manifest.json.
         device: "auto" and "cpu" compute on the CPU, "cuda" on the GPU if onnxruntime-gpu is installed.
-        canvas: None, or the size the files were made for.
+        canvas: side of the canvas in pixels; None takes the one that was exported, any other is refused.
 
     Raises:
         CheckpointError: files are missing, damaged, or do not belong together.
-        ValueError: the device or the canvas is none for these files.
+        ValueError: ONNX Runtime does not have this device here, or the files were exported for another canvas.
     """
 
     def __init__(self, folder: str | os.PathLike[str], device: str = "auto", canvas: int | None = None) -> None:
@@ -37,7 +37,9 @@ class OnnxBackend:
             if encoder[key] != decoder[key]:
                 raise CheckpointError(f"encoder.onnx and decoder.onnx in {folder} differ in {key}; export both again")
         if decoder.get("single_mask"):
-            raise CheckpointError(f"{folder}/decoder.onnx gives one mask; a predictor needs one exported with all four")
+            raise CheckpointError(
+                f"{folder}/decoder.onnx has one mask for each prompt; export it without --single-mask"
+            )
         self.canvas_size = int(encoder["canvas"])
         if canvas not in (None, self.canvas_size):
             raise ValueError(f"{folder} was exported for a canvas of {self.canvas_size}, not {canvas}")
@@ -45,14 +47,12 @@ class OnnxBackend:
         self.device = "cpu" if device == "auto" else device
         self._fingerprint = str(encoder["encoder_fingerprint"])
         if any(one["name"] == "image" for one in encoder["inputs"]):
-            raise CheckpointError(
-                f"{folder}/encoder.onnx takes pictures; a predictor needs one exported without --picture"
-            )
+            raise CheckpointError(f"{folder}/encoder.onnx takes uint8 pixels; export it without --picture")
         self._encoder = open_session(self.folder / "encoder.onnx", self.device)
         self._decoder = open_session(self.folder / "decoder.onnx", self.device)
 
     def encode(self, canvas: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, 3, S, S) canvases -> (B, 256, S/16, S/16)."""
+        """See ``Backend``; several canvases (B, 3, S, S) are taken as well."""
         side = self.canvas_size
         if canvas.ndim != 4 or canvas.shape[1:] != (3, side, side):
             raise ValueError(f"a canvas must have shape (B, 3, {side}, {side}), got {canvas.shape}")
@@ -75,7 +75,7 @@ class OnnxBackend:
         """See ``Backend``."""
         return self._fingerprint
 
-    def adopt(self, image_embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    def from_numpy(self, image_embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Backend``."""
         return image_embedding
 
@@ -83,11 +83,11 @@ class OnnxBackend:
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not folder.is_dir() or not path.is_file():
-        raise CheckpointError(f"{folder} is no folder that `repvit-sam export onnx` wrote (no manifest.json in it)")
+        raise CheckpointError(f"{folder} is not a folder that `repvit-sam export onnx` wrote (no manifest.json in it)")
     try:
         files: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise CheckpointError(f"{path} is damaged; export again") from None
+        raise CheckpointError(f"{path} is damaged; run repvit-sam export onnx again") from None
     for name in ("encoder.onnx", "decoder.onnx"):
         if name not in files or not (folder / name).is_file():
             raise CheckpointError(f"{folder} has no {name}; run repvit-sam export onnx --part both")

@@ -11,7 +11,7 @@ from ..embedding import encoder_fingerprint
 from ..errors import ExportError
 from ..files import sha256_of
 from ..loading import load
-from ..modeling.image_encoder import FAMILIES
+from ..modeling.image_encoder import TIMM_ENCODERS
 from ..modeling.sam import SamModel
 from .config import ExportConfig, Log
 from .metadata import MANIFEST, ExportMetadata, read_manifest, write_manifest
@@ -52,7 +52,8 @@ def run_export(config: ExportConfig, exporter: Exporter, log: Log) -> list[Path]
         CheckpointError, ValueError: the checkpoint or the canvas size cannot be used.
     """
     names = {part: f"{part}{exporter.suffix}" for part in config.parts}
-    _check_canvas(config.canvas or 0, exporter)  # None, the checkpoint's own, is checked once it is read
+    if config.canvas is not None:  # the checkpoint's own is checked once it is read
+        _check_canvas(config.canvas, exporter)
     _check_out(config, names.values())
     log(f"reading {config.checkpoint}")
     model = _load(config, exporter)
@@ -84,13 +85,13 @@ def _check_out(config: ExportConfig, names: Iterable[str]) -> None:
     if config.out.exists() and not config.out.is_dir():
         raise ExportError(f"{config.out} is a file; --out takes a folder")
     if (config.out / MANIFEST).exists():
-        read_manifest(config.out / MANIFEST)
+        read_manifest(config.out / MANIFEST)  # raises where it is damaged, before the work
 
 
 def _load(config: ExportConfig, exporter: Exporter) -> SamModel:
     model = load(config.checkpoint, device="cpu", canvas=config.canvas)
-    if model.variant not in FAMILIES:
-        raise ExportError(f"{model.variant} cannot be exported; these can: {', '.join(FAMILIES)}")
+    if model.variant not in TIMM_ENCODERS:
+        raise ExportError(f"{model.variant} cannot be exported; these can: {', '.join(TIMM_ENCODERS)}")
     _check_canvas(model.canvas_size, exporter)
     return model
 

@@ -24,7 +24,7 @@ from ..canvas import CANVAS_SIZE, EMBEDDING_CHANNELS, check_canvas_size
 
 
 @dataclass(frozen=True)
-class Family:
+class TimmEncoder:
     """How a timm network becomes a SAM image encoder."""
 
     build: Callable[..., nn.Module]
@@ -32,13 +32,13 @@ class Family:
 
 
 _REPVIT_CONV = "stages.3.downsample.spatial_downsample.c"
-FAMILIES: dict[str, Family] = {
-    "repvit_m0_9": Family(repvit.repvit_m0_9, _REPVIT_CONV),
-    "repvit_m1_0": Family(repvit.repvit_m1_0, _REPVIT_CONV),
-    "repvit_m1_1": Family(repvit.repvit_m1_1, _REPVIT_CONV),
-    "repvit_m1_5": Family(repvit.repvit_m1_5, _REPVIT_CONV),
-    "repvit_m2_3": Family(repvit.repvit_m2_3, _REPVIT_CONV),
-    "vit_t": Family(tiny_vit.tiny_vit_5m_224, "stages.3.downsample.conv2.conv"),
+TIMM_ENCODERS: dict[str, TimmEncoder] = {
+    "repvit_m0_9": TimmEncoder(repvit.repvit_m0_9, _REPVIT_CONV),
+    "repvit_m1_0": TimmEncoder(repvit.repvit_m1_0, _REPVIT_CONV),
+    "repvit_m1_1": TimmEncoder(repvit.repvit_m1_1, _REPVIT_CONV),
+    "repvit_m1_5": TimmEncoder(repvit.repvit_m1_5, _REPVIT_CONV),
+    "repvit_m2_3": TimmEncoder(repvit.repvit_m2_3, _REPVIT_CONV),
+    "vit_t": TimmEncoder(tiny_vit.tiny_vit_5m_224, "stages.3.downsample.conv2.conv"),
 }
 
 
@@ -46,7 +46,7 @@ class ImageEncoder(nn.Module):
     """A timm network, then SAM's neck.
 
     Args:
-        variant: a key of ``FAMILIES``.
+        variant: a key of ``TIMM_ENCODERS``.
         canvas_size: side of the canvas in pixels, a multiple of 64 up to 4096; the weights do not depend on it.
         pretrained: start from timm's ImageNet weights (timm downloads them from its hub).
 
@@ -57,14 +57,14 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, variant: str, canvas_size: int = CANVAS_SIZE, pretrained: bool = False) -> None:
         super().__init__()
-        if variant not in FAMILIES:
-            raise ValueError(f"unknown image encoder {variant!r}; known: {', '.join(FAMILIES)}")
+        if variant not in TIMM_ENCODERS:
+            raise ValueError(f"unknown image encoder {variant!r}; known: {', '.join(TIMM_ENCODERS)}")
         check_canvas_size(canvas_size)
         self.fingerprint_before_fusing: str | None = None  # see embedding.encoder_fingerprint
         self.img_size = canvas_size  # the name that segment_anything's predictor and Sam read
         body: Any = _build_body(variant, pretrained)
         self.body = body
-        stride_conv = self.body.get_submodule(FAMILIES[variant].last_stride_conv)
+        stride_conv = self.body.get_submodule(TIMM_ENCODERS[variant].last_stride_conv)
         assert isinstance(stride_conv, nn.Conv2d)
         stride_conv.stride = (1, 1)  # 2 in the classifier, whose grid would be 1/32 of the canvas
         self.neck = build_neck(body.num_features)
@@ -105,7 +105,7 @@ def _fuse_children(module: nn.Module) -> None:
 
 
 def _build_body(variant: str, pretrained: bool) -> nn.Module:
-    family = FAMILIES[variant]
+    family = TIMM_ENCODERS[variant]
     try:
         body = family.build(pretrained=pretrained, num_classes=0)
     except Exception as error:

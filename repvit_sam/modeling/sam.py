@@ -14,7 +14,7 @@ from ..canvas import CANVAS_SIZE, EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PIXEL_ME
 from ..checkpoints import Checkpoint, Layout, save_checkpoint
 from ..embedding import encoder_fingerprint
 from ..errors import CheckpointError
-from .image_encoder import FAMILIES, ImageEncoder, fuse_batch_norms
+from .image_encoder import TIMM_ENCODERS, ImageEncoder, fuse_batch_norms
 
 # SAM's own encoders, from segment_anything: canvas of 1024 only, nothing to fuse
 SAM_VITS: dict[str, Callable[..., Sam]] = {
@@ -22,7 +22,7 @@ SAM_VITS: dict[str, Callable[..., Sam]] = {
     "vit_l": build_sam_vit_l,
     "vit_h": build_sam_vit_h,
 }
-VARIANTS = (*FAMILIES, *SAM_VITS)
+VARIANTS = (*TIMM_ENCODERS, *SAM_VITS)
 
 
 class SamModel(Sam):  # type: ignore[misc]

@@ -7,12 +7,12 @@
  *
  * @typedef {[number, number, 0 | 1]} Point  x, y, label: 1 object, 0 background
  * @typedef {[number, number, number, number]} Box  x0, y0, x1, y1
- * @typedef {{points: Point[], box: Box | null, pick: number | null}} Step  pick: index of the chosen candidate
+ * @typedef {{points: Point[], box: Box | null, pick: number | null}} PromptSet  pick: index of the chosen candidate
  * @typedef {{size: [number, number], counts: string}} Rle  COCO's compressed form
  * @typedef {{rle: Rle, mask: string, area: number, iou: number, colour: string, checkpoint: string,
- *            chain: Step[]}} MaskObject  a mask at photo size; chain: empty where no prompts made it
+ *            chain: PromptSet[]}} MaskObject  a mask at photo size; chain: empty where no prompts made it
  * @typedef {MaskObject & {id: number, name: string, visible: boolean}} Layer
- * @typedef {{chain: Step[], layers: Layer[], selected: number | null, made: number}} Doc
+ * @typedef {{chain: PromptSet[], layers: Layer[], selected: number | null, made: number}} Doc
  *   layers: the topmost first; selected: id of a layer; made: how many layers there ever were
  * @typedef {{kind: 'point' | 'corner', index: number} | {kind: 'box'}} Target  a prompt, or a corner of the box
  * @typedef {{x: number, y: number}} Spot
@@ -22,10 +22,10 @@
 /** @type {Doc} */
 export const EMPTY_DOC = Object.freeze({ chain: [], layers: [], selected: null, made: 0 });
 
-/** @type {Step} */
+/** @type {PromptSet} */
 const NO_PROMPTS = Object.freeze({ points: [], box: null, pick: null });
 
-/** The current prompts. @param {Doc} doc @returns {Step} */
+/** The current prompts. @param {Doc} doc @returns {PromptSet} */
 export const currentPrompts = (doc) => doc.chain.at(-1) ?? NO_PROMPTS;
 
 /** @param {Doc} doc */
@@ -37,7 +37,7 @@ export const hasObjectPrompt = (doc) =>
 
 /**
  * What a prediction depends on: all but the last pick, which only chooses one of its masks.
- * @param {Step[]} chain
+ * @param {PromptSet[]} chain
  */
 export const predictionKey = (chain) =>
   JSON.stringify(chain.map((step, index) => (index === chain.length - 1 ? { ...step, pick: null } : step)));
@@ -104,7 +104,7 @@ export function removeTarget(doc, target) {
 /** Remove the prompts, keep the layers. @param {Doc} doc @returns {Doc} */
 export const clearPrompts = (doc) => ({ ...doc, chain: [] });
 
-/** Choose one of the candidates. @param {Step[]} chain @param {number} index @returns {Step[]} */
+/** Choose one of the candidates. @param {PromptSet[]} chain @param {number} index @returns {PromptSet[]} */
 export const withPick = (chain, index) => [...chain.slice(0, -1), { ...chain.at(-1), pick: index }];
 
 /** Clockwise from the top left. @param {Box} box @returns {Spot[]} */

@@ -13,7 +13,7 @@
  * @typedef {object} Prediction  the server's answer to a chain of prompts
  * @property {string} key  of those prompts, see predictionKey
  * @property {{mask: string, iou: number, area: number, share: number}[]} candidates  mask: data URL
- * @property {number} best  index of the candidate with the highest predicted IoU
+ * @property {number} best  index of the candidate that is shown when none is picked; not always the best rated
  * @property {number} decodeMs
  *
  * @typedef {import('./prompts.js').MaskObject & {bbox: [number, number, number, number]}} FoundMask  of everything mode

@@ -17,8 +17,8 @@ export function makeSession(store, rpc) {
   /** @type {Promise<void> | null} several calls may learn at once that the photo is gone */
   let resending = null;
 
-  /** The server takes the first of these that there is. @param {Source} source @param {object} args */
-  async function request({ photo, file, example }, args) {
+  /** Open by token, else by file, else by name of an example. @param {Source} source @param {object} args */
+  async function requestOpen({ photo, file, example }, args) {
     try {
       if (photo) return await rpc.callWithRetries('resume', { photo, ...args });
     } catch (error) {
@@ -28,8 +28,8 @@ export function makeSession(store, rpc) {
     return rpc.callWithRetries('open_example', { name: example, ...args });
   }
 
-  /** Send a photo, with progress on the stage. @param {Source} source */
-  async function send(source, checkpoint, ticket, replaces) {
+  /** Open a photo, with progress on the stage. @param {Source} source */
+  async function openWithProgress(source, checkpoint, ticket, replaces) {
     const expected = store.get().about?.encode_ms ?? null;
     const show = (opening) => current === ticket && store.set({ opening: { ...opening, replaces } });
     const isUpload = source.file && !source.photo;
@@ -39,7 +39,7 @@ export function makeSession(store, rpc) {
       if (state === 'working') show({ text: 'Encoding', share, expected });
     });
     try {
-      return await request(source, { checkpoint, ticket });
+      return await requestOpen(source, { checkpoint, ticket });
     } finally {
       stop();
     }
@@ -57,7 +57,7 @@ export function makeSession(store, rpc) {
     if (current) cancelCall(rpc, current);
     current = ticket;
     try {
-      const answer = await send(source, checkpoint, ticket, replaces);
+      const answer = await openWithProgress(source, checkpoint, ticket, replaces);
       if (isCurrent() && !answer.cancelled) await use(answer, isCurrent);
     } catch (error) {
       if (isCurrent()) throw error;

@@ -27,7 +27,7 @@ const SLOP = { mouse: 4, touch: 9 }; // a click may move this far
 const REACH = { mouse: 11, touch: 22 };
 const WHEEL_STEP = 0.0018;
 const MIDDLE = 1;
-const SECOND = 2;
+const RIGHT_BUTTON = 2;
 
 /**
  * @param {HTMLElement} surface @param {Gestures} on
@@ -109,12 +109,12 @@ const kind = (event) => (event.pointerType === 'touch' ? 'touch' : 'mouse');
 
 /** The gesture that starts: on a prompt it grabs that, elsewhere it is a click or a box. */
 function press(event, at, on) {
-  const isSecond = event.button === SECOND;
-  const isBackground = isSecond || event.altKey || event.ctrlKey;
+  const isRightButton = event.button === RIGHT_BUTTON;
+  const isBackground = isRightButton || event.altKey || event.ctrlKey;
   const target = isBackground ? null : on.targetAt(at, REACH[kind(event)]);
   return target
     ? { what: 'grab', target, from: at, isMoved: false }
-    : { what: 'press', from: at, isBackground, isSecond };
+    : { what: 'press', from: at, isBackground, isRightButton };
 }
 
 /** The gesture after the pointer has moved. */
@@ -132,7 +132,7 @@ function move(gesture, at, pointer, on) {
     on.drag(gesture.target, from, at);
     return { ...gesture, isMoved: true };
   }
-  if (gesture.isSecond) return { what: 'pan', last: at }; // the second button draws nothing
+  if (gesture.isRightButton) return { what: 'pan', last: at }; // the second button draws nothing
   if (on.dragPans(pointer === 'touch')) return panTo(from, at, on);
   on.drawBox(from, at);
   return { what: 'box', from };

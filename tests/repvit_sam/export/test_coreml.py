@@ -12,7 +12,7 @@ from repvit_sam.export.coreml_runtime.model import CoreMLDecoder, CoreMLEncoder
 from repvit_sam.export.traceable import prepare
 from repvit_sam.masks import logits_to_photo
 from repvit_sam.modeling.decoder import decode_reference
-from repvit_sam.modeling.image_encoder import FAMILIES
+from repvit_sam.modeling.image_encoder import TIMM_ENCODERS
 from repvit_sam.prompts import CanvasPrompts
 
 from ...conftest import PHOTOS
@@ -129,7 +129,7 @@ def test_angles_of_points_are_computed_in_float32(coreml_folder):
 @pytest.mark.slow
 @pytest.mark.every_export
 @pytest.mark.parametrize("canvas", [512, 768, 1024])
-@pytest.mark.parametrize("variant", FAMILIES)
+@pytest.mark.parametrize("variant", TIMM_ENCODERS)
 def test_every_variant_and_canvas_converts(variant, canvas, coffee, tmp_path):
     torch.manual_seed(0)
     model = repvit_sam.build_repvit_sam(variant, canvas=canvas)

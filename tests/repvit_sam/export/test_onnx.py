@@ -9,7 +9,7 @@ from repvit_sam.canvas import photo_to_canvas, resize_photo
 from repvit_sam.errors import ExportError
 from repvit_sam.export.onnx import check_onnx_file, write_encoder
 from repvit_sam.export.traceable import prepare
-from repvit_sam.modeling.image_encoder import FAMILIES
+from repvit_sam.modeling.image_encoder import TIMM_ENCODERS
 
 from ..conftest import CANVAS
 
@@ -95,7 +95,7 @@ def test_a_file_that_is_no_onnx_is_named(tmp_path):
 @pytest.mark.slow
 @pytest.mark.every_export
 @pytest.mark.parametrize("canvas", [512, 768, 1024])
-@pytest.mark.parametrize("variant", FAMILIES)
+@pytest.mark.parametrize("variant", TIMM_ENCODERS)
 def test_every_variant_and_canvas_is_written(variant, canvas, coffee, tmp_path):
     torch.manual_seed(0)
     model = repvit_sam.build_repvit_sam(variant, canvas=canvas)

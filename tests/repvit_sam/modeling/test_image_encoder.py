@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from repvit_sam.modeling.image_encoder import FAMILIES, ImageEncoder, fuse_batch_norms
+from repvit_sam.modeling.image_encoder import TIMM_ENCODERS, ImageEncoder, fuse_batch_norms
 
 
 def with_lively_norms(encoder):
@@ -17,7 +17,7 @@ def with_lively_norms(encoder):
     return encoder.eval()
 
 
-@pytest.mark.parametrize("variant", FAMILIES)
+@pytest.mark.parametrize("variant", TIMM_ENCODERS)
 @torch.no_grad()
 def test_every_variant_runs_on_any_canvas_and_fuses_to_the_same(variant):
     encoder = with_lively_norms(ImageEncoder(variant, canvas_size=192))
@@ -47,6 +47,6 @@ def test_imagenet_weights_that_cannot_be_fetched_are_explained(monkeypatch):
     def offline(pretrained, num_classes):
         raise OSError("no route to host")
 
-    monkeypatch.setitem(FAMILIES, "repvit_m0_9", type(FAMILIES["repvit_m0_9"])(offline, ""))
+    monkeypatch.setitem(TIMM_ENCODERS, "repvit_m0_9", type(TIMM_ENCODERS["repvit_m0_9"])(offline, ""))
     with pytest.raises(ConnectionError, match="pretrained=False"):
         ImageEncoder("repvit_m0_9", pretrained=True)
