@@ -13,7 +13,8 @@ from repvit_sam import RepVitSamError
 from repvit_sam.masks import Mask, coco_bbox
 from repvit_sam.rle import encode_rle
 
-from .handlers import MAX_UPLOAD, Handlers
+from .handlers import Handlers
+from .limits import MAX_UPLOAD
 from .scheduler import BusyError, Job, Priority
 from .schemas import PromptSet, RequestError, parse
 

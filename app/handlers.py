@@ -20,6 +20,7 @@ from repvit_sam.visualize import COLOURS
 from . import schemas
 from .data_urls import photo_url
 from .downloads import make_download
+from .limits import MAX_LAYERS, MAX_PIXELS, MAX_POINTS, MAX_PROMPT_SETS, MAX_UPLOAD
 from .python_snippet import write_snippet
 from .responses import (
     Json,
@@ -32,11 +33,10 @@ from .responses import (
     record_json,
 )
 from .scheduler import Job, Priority, Scheduler
-from .schemas import MAX_LAYERS, MAX_POINTS, MAX_PROMPT_SETS, PromptSet, RequestError, parse
+from .schemas import PromptSet, RequestError, parse
 from .service import MaskService
-from .store import MAX_PIXELS, StoredPhoto
+from .store import StoredPhoto
 
-MAX_UPLOAD = 64 * 2**20  # bytes
 _SLOW_DECODER_MS = 250  # above it, hovering starts switched off
 _THUMB_SIDE = 160  # pixels
 _DOWNLOADS_AT_ONCE = 2  # each has the whole photo in memory

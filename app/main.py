@@ -10,7 +10,8 @@ from typing import Annotated
 import gradio as gr
 import typer
 
-from repvit_sam.app.handlers import MAX_UPLOAD, Handlers
+from repvit_sam.app.handlers import Handlers
+from repvit_sam.app.limits import MAX_UPLOAD
 from repvit_sam.app.page import build_page, middleware, static_routes
 from repvit_sam.app.service import MaskService
 from repvit_sam.app.store import ModelStore, PhotoStore

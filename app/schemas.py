@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-MAX_PROMPT_SETS = 32  # of one chain
-MAX_POINTS = 64  # of one prompt set
-MAX_LAYERS = 400
+from .limits import MAX_LAYERS, MAX_POINTS, MAX_PROMPT_SETS
 
 _ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]

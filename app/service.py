@@ -14,8 +14,9 @@ from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo
 
 from .inference import Candidates, candidates_key, decode_chain
+from .limits import MAX_PIXELS
 from .schemas import EverythingRequest, PromptChain, PromptSet
-from .store import MAX_PIXELS, ModelStore, PhotoStore, ResultStore, StoredPhoto
+from .store import ModelStore, PhotoStore, ResultStore, StoredPhoto
 from .timing import MedianLatency, milliseconds_since
 
 _PIXELS_PER_BATCH = 16_000_000  # of everything mode: clicks wait for one batch, about a second

@@ -19,11 +19,11 @@ from repvit_sam.checkpoints import ALIASES, CHECKPOINTS
 from repvit_sam.photo import Photo, read_photo
 
 from .inference import Candidates, CandidatesKey
+from .limits import MAX_PIXELS
 from .schemas import RequestError
 
 KEEP_SECONDS = 3600
 MAX_PHOTO_BYTES = 512 * 2**20  # of all photos together, as they were uploaded
-MAX_PIXELS = 50_000_000  # of one photo
 _MAX_EMBEDDINGS = 64  # 4 MiB each
 _MAX_CANDIDATES = 200  # 0.75 MiB each
 _MAX_MODELS = 2

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .backends.onnx_runtime import OnnxBackend
     from .modeling.sam import SamModel
 
+BACKENDS = ("torch", "onnx")  # what ``engine=`` may name
+
 
 @overload
 def load(
@@ -68,8 +70,6 @@ def load(
         >>> model.variant, model.canvas_size
         ('repvit_m0_9', 1024)
     """
-    from .backends import BACKENDS
-
     if engine not in BACKENDS:
         raise ValueError(f"engine must be one of {', '.join(BACKENDS)}, got {engine!r}")
     if engine == "onnx":

@@ -17,7 +17,7 @@ from .loader import BatchLoader
 from .photo_set import PhotoItem, PhotoSet
 from .sources import read_sources
 from .split import split_photos
-from .targets import CachedTargets, OnlineTargets, Targets
+from .teacher_targets import CachedTargets, OnlineTargets, Targets
 
 _WORKERS_FOR_HELD_OUT = 2
 

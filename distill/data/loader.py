@@ -16,7 +16,7 @@ from .canvas import PhotoCanvas, embedding_cells, normalise
 from .dataset import CanvasDataset
 from .prefetch import in_threads
 from .sampler import photo_at, rng_at
-from .targets import Targets
+from .teacher_targets import Targets
 
 _PHOTOS_FOR_VARIANCE = 32
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from .ground_truth import NextClick
+from .next_click import NextClick
 
 ClickMaskChoice = Literal["single", "best-predicted", "oracle"]
 BoxSource = Literal["mask", "annotation"]
@@ -34,7 +34,7 @@ class ClickProtocol:
             of its three masks, the one with the best predicted IoU. "oracle": of the three, the one with the best true
             IoU; an upper bound, as it needs the truth.
         first_click: at the pixel deepest inside the object, or at the one nearest to the mean of its pixels.
-        next_click: "deepest" or "ritm" (``ground_truth.next_click``).
+        next_click: "deepest" or "ritm" (``next_click.py``).
         point_at: coordinates of a click: the centre of its pixel, or the upper left corner (integers).
         feedback: the previous mask's logits are a prompt for further clicks.
         clicks: numbers of clicks after which masks are scored, without a box.

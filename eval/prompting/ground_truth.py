@@ -1,12 +1,9 @@
-"""Prompts made from ground truth: the box, the first click, and the next click where a predicted mask is wrong.
+"""Prompts made from ground truth: the box, and the first click.
 
 Coordinates are continuous photo pixels, as in COCO: pixel (0, 0) spans 0..1, and its centre is (0.5, 0.5).
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -17,7 +14,6 @@ from repvit_sam.masks import Mask, mask_box_xyxy
 from ..datasets.boxes import Box
 
 Point = tuple[float, float]  # x, y
-NextClick = Literal["deepest", "ritm"]
 
 
 def box_of(mask: Mask) -> Box:
@@ -34,7 +30,7 @@ def box_of(mask: Mask) -> Box:
 
 def centre_of(mask: Mask) -> Point:
     """Centre of the pixel that is deepest inside the object (maximum of the distance transform)."""
-    return _deepest(_depth(mask))[1]
+    return deepest_pixel(depth_inside(mask))[1]
 
 
 def centroid_of(mask: Mask) -> Point:
@@ -44,37 +40,14 @@ def centroid_of(mask: Mask) -> Point:
     return float(columns[nearest]) + 0.5, float(rows[nearest]) + 0.5
 
 
-def next_click(
-    truth: Mask, predicted: Mask, rule: NextClick = "deepest", clicked: Iterable[Point] = ()
-) -> tuple[Point, int] | None:
-    """The next click (point and label) to correct a predicted mask; None if no pixel is wrong.
-
-    The click is at the deepest point of the error, as in RITM (Sofiiuk et al., arXiv 2102.06583): with label 1 where
-    object is missing, 0 where there is too much. If both errors are equally deep, "deepest" clicks the missing object;
-    "ritm" clicks the excess, and never clicks a pixel twice, as the code of RITM does.
-
-    Args:
-        clicked: the earlier points, for "ritm".
-    """
-    if (truth == predicted).all():
-        return None
-    missing, excess = _depth(truth & ~predicted), _depth(predicted & ~truth)
-    if rule == "ritm":
-        for x, y in clicked:
-            missing[int(y), int(x)] = excess[int(y), int(x)] = 0
-    (missing_depth, missing_point), (excess_depth, excess_point) = _deepest(missing), _deepest(excess)
-    if not max(missing_depth, excess_depth):
-        return None  # all wrong pixels have been clicked
-    object_is_missing = missing_depth > excess_depth or (rule == "deepest" and missing_depth == excess_depth)
-    return (missing_point, 1) if object_is_missing else (excess_point, 0)
-
-
-def _depth(region: Mask) -> NDArray[np.float32]:
+def depth_inside(region: Mask) -> NDArray[np.float32]:
+    """(H, W) distance of each pixel from what is outside the region, in pixels."""
     padded = np.pad(region, 1).astype(np.uint8)  # pixels beyond the photo's border count as outside
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     return depth.astype(np.float32, copy=False)
 
 
-def _deepest(depth: NDArray[np.float32]) -> tuple[float, Point]:
+def deepest_pixel(depth: NDArray[np.float32]) -> tuple[float, Point]:
+    """The largest depth, and the centre of the first pixel that has it."""
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     return float(depth[y, x]), (float(x) + 0.5, float(y) + 0.5)

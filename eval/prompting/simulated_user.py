@@ -16,7 +16,8 @@ from ..datasets.boxes import Box
 from ..datasets.coco import Instance
 from ..metrics.iou import iou
 from .click_protocols import ClickMaskChoice, ClickProtocol, prompt_name
-from .ground_truth import box_of, centre_of, centroid_of, next_click
+from .ground_truth import box_of, centre_of, centroid_of
+from .next_click import next_click
 
 
 @dataclass(frozen=True)

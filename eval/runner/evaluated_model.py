@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 import repvit_sam
-from repvit_sam.backends import BACKENDS
 from repvit_sam.checkpoints import find_checkpoint
 from repvit_sam.files import sha256_of
+from repvit_sam.loading import BACKENDS
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ from .protocol import Backend
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
-__all__ = ["BACKENDS", "Backend", "as_backend", "torch_model_of"]
-
-BACKENDS = ("torch", "onnx")  # what ``load(engine=...)`` takes
+__all__ = ["Backend", "as_backend", "torch_model_of"]
 
 
 def as_backend(model: Any) -> Backend:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from . import export, photos, weights
+from . import demo, everything, export, segment, weights
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -16,9 +16,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(photos.segment)
-app.command()(photos.everything)
-app.command()(photos.demo)
+app.command()(segment.segment)
+app.command()(everything.everything)
+app.command()(demo.demo)
 app.command()(weights.info)
 app.add_typer(weights.app, name="weights")
 app.add_typer(export.app, name="export")

@@ -7,7 +7,7 @@ from repvit_sam.distill.batch_norm import frozen_batch_norms
 from repvit_sam.distill.data.dataset import MemoryDataset
 from repvit_sam.distill.data.loader import BatchLoader
 from repvit_sam.distill.data.sources import read_sources
-from repvit_sam.distill.data.targets import OnlineTargets
+from repvit_sam.distill.data.teacher_targets import OnlineTargets
 from repvit_sam.distill.recipe import StudentConfig
 from repvit_sam.distill.stages import build_stage
 from repvit_sam.distill.student import build_student, parameter_groups, set_trained

@@ -3,7 +3,7 @@ import torch
 
 from repvit_sam.distill.data.canvas import normalise, read_canvas
 from repvit_sam.distill.data.embedding_cache import CacheError
-from repvit_sam.distill.data.targets import CachedTargets, OnlineTargets
+from repvit_sam.distill.data.teacher_targets import CachedTargets, OnlineTargets
 
 
 @pytest.fixture(scope="module")

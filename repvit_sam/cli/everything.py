@@ -1,0 +1,40 @@
+"""``repvit-sam everything``: masks of all objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..console import report_errors
+from .options import CheckpointOption, DeviceOption, OutOption, PhotosArgument, exit_if_failed
+
+
+def everything(
+    photos: PhotosArgument,
+    points_per_side: Annotated[int, typer.Option(min=1, max=256, help="points along one side of the grid")] = 32,
+    pred_iou: Annotated[float, typer.Option(help="keep masks that the model rates above this")] = 0.88,
+    stability: Annotated[float, typer.Option(help="keep masks at least this stable")] = 0.95,
+    min_area: Annotated[int, typer.Option(min=0, help="fill holes and drop islands smaller than this, in pixels")] = 0,
+    crop_layers: Annotated[int, typer.Option(min=0, max=4, help="look again at crops, for small objects")] = 0,
+    checkpoint: CheckpointOption = "default",
+    device: DeviceOption = "auto",
+    out: OutOption = Path("out"),
+) -> None:
+    """Masks of all objects, without prompts.
+
+    Example: repvit-sam everything photo.jpg --points-per-side 16 --out result
+    """
+    from .photo_files import everything_in_photos
+
+    settings = {
+        "points_per_side": points_per_side,
+        "pred_iou_thresh": pred_iou,
+        "stability_score_thresh": stability,
+        "min_mask_region_area": min_area,
+        "crop_n_layers": crop_layers,
+    }
+    with report_errors():
+        failures = everything_in_photos(photos, settings, checkpoint, device, out)
+    exit_if_failed(failures)
