@@ -48,7 +48,7 @@ def load(
         name_or_path: "default", "small", another name from ``repvit-sam weights list``, or the path of a checkpoint
             file in any known key layout; the variant is read from the file. With ``engine="onnx"`` the folder that
             ``repvit-sam export onnx`` wrote.
-        device: "auto" takes CUDA, then Apple's MPS, then the CPU.
+        device: "auto" takes CUDA, then Apple's MPS, then the CPU; with ``engine="onnx"`` the CPU.
         fuse: fold batch norms into the convolutions (the same masks, faster). False keeps the network trainable. An
             exported model is always fused.
         canvas: side of the canvas in pixels; None takes the checkpoint's. A smaller one is faster and coarser. SAM's

@@ -67,18 +67,19 @@ class PromptLosses(nn.Module):
         total, agreement = embedding.new_zeros(()), embedding.new_zeros(())
         for round_ in range(self._stage.rounds):
             with torch.no_grad():
-                taught, iou_predictions = decode_all_tokens(teacher, target, prompts)
+                teacher_logits, iou_predictions = decode_all_tokens(teacher, target, prompts)
             logits, _ = decode_all_tokens(self.student, embedding, prompts)
-            truth = (taught > 0).float()
-            bce, dice = mask_bce(logits, truth, valid), mask_dice(logits, truth, valid)
+            teacher_masks = (teacher_logits > 0).float()
+            bce, dice = mask_bce(logits, teacher_masks, valid), mask_dice(logits, teacher_masks, valid)
             total = total + (BCE_WEIGHT * bce + DISTILLED_DICE_WEIGHT * dice).mean()
             ambiguous = prompts.boxes is None and round_ == 0
-            rows = torch.arange(len(taught), device=taught.device)
-            token = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1 if ambiguous else rows * 0 + SINGLE_TOKEN
-            mine, theirs = logits[rows, token].detach() > 0, taught[rows, token] > 0
-            agreement = agreement + mask_iou(logits[rows, token], theirs.float(), valid.float()).mean()
-            points, differs = point_in((mine != theirs) & valid, generator)
-            labels = value_at(theirs, points)
+            rows = torch.arange(len(logits), device=logits.device)
+            single = torch.full_like(rows, SINGLE_TOKEN)
+            token = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1 if ambiguous else single
+            student_mask, teacher_mask = logits[rows, token].detach() > 0, teacher_logits[rows, token] > 0
+            agreement = agreement + mask_iou(logits[rows, token], teacher_mask.float(), valid.float()).mean()
+            points, differs = point_in((student_mask != teacher_mask) & valid, generator)
+            labels = value_at(teacher_mask, points)
             prompts = with_points(prompts, points, torch.where(differs, labels, -torch.ones_like(labels)))
         return total / self._stage.rounds, agreement / self._stage.rounds
 

@@ -16,7 +16,7 @@ from .average_precision import coco_precision
 from .iou import iou, mean_by_size
 from .lvis_average_precision import lvis_precision
 
-PRECISION = {"coco": coco_precision, "lvis": lvis_precision}
+AVERAGE_PRECISION = {"coco": coco_precision, "lvis": lvis_precision}
 
 Records = Mapping[int, Mapping[str, Any]]  # by image id; "detections" holds the results of that photo
 
@@ -40,12 +40,12 @@ def coco_results(records: Records) -> list[dict[str, Any]]:
 
 
 def instance_metrics(
-    records: Records, annotations: Annotations, dataset: str, ground_truth: bool
+    records: Records, annotations: Annotations, dataset: str, boxes_are_ground_truth: bool
 ) -> dict[str, float | None]:
     """AP by IoU, size and (LVIS) frequency; for ground-truth boxes mean IoU as well, by size."""
-    precision = PRECISION[dataset](annotations.content, coco_results(records), annotations.image_ids)
+    precision = AVERAGE_PRECISION[dataset](annotations.content, coco_results(records), annotations.image_ids)
     row = {name: value for name, value in precision.items() if name.startswith("AP")}
-    if ground_truth:
+    if boxes_are_ground_truth:
         matches = match_annotations(records, annotations)
         means = mean_by_size([match.iou for match in matches], [match.annotation["area"] for match in matches])
         row |= {f"mIoU{'' if size == 'all' else ' ' + size}": mean for size, mean in means.items()}

@@ -18,7 +18,7 @@ export function activity({ about, opening, running, predicting }) {
 /** Whether the prediction on the screen belongs to the prompts on the screen. @param {State} state */
 export const isPredicted = ({ prediction, history }) => prediction?.key === predictionKey(history.present.chain);
 
-/** The candidate on the screen: the person's choice, or the best rated. @param {State} state @returns {number | null} */
+/** The candidate on the screen: the person's choice, or the server's first choice. @param {State} state @returns {number | null} */
 export function shownIndex(state) {
   const { prediction, history } = state;
   if (!prediction?.candidates.length) return null;
