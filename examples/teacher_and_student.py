@@ -28,9 +28,16 @@ PROMPTS = [  # photo, point or box (XYXY)
 HEIGHT = 240
 
 
+def encode(model: repvit_sam.SamModel, photos: dict[str, np.ndarray]) -> dict[str, repvit_sam.SamPredictor]:
+    """A predictor for each photo."""
+    predictors = {name: repvit_sam.SamPredictor(model) for name in photos}
+    for name, photo in photos.items():
+        predictors[name].set_image(photo)
+    return predictors
+
+
 def panel(predictor: repvit_sam.SamPredictor, photo: np.ndarray, prompt: list[int]) -> np.ndarray:
-    """One model's answer to one prompt, on the photo."""
-    predictor.set_image(photo)
+    """One model's mask for one prompt, on the photo that the predictor has set."""
     if len(prompt) == 4:
         masks, ious, _ = predictor.predict(box=prompt, multimask_output=False)
         drawn = {"boxes": [prompt]}
@@ -42,9 +49,12 @@ def panel(predictor: repvit_sam.SamPredictor, photo: np.ndarray, prompt: list[in
 
 
 def main(result_path: str, teacher: str = "tinyvit_sam", student: str = "small") -> None:
-    models = [repvit_sam.SamPredictor(repvit_sam.load(name)) for name in (teacher, student)]
     photos = {name: repvit_sam.read_photo(repvit_sam.example_photo(name)) for name, _ in PROMPTS}
-    pairs = [np.hstack([panel(model, photos[name], prompt) for model in models]) for name, prompt in PROMPTS]
+    predictors = [encode(repvit_sam.load(checkpoint), photos) for checkpoint in (teacher, student)]
+    pairs = [
+        np.hstack([panel(predictor[name], photos[name], prompt) for predictor in predictors])
+        for name, prompt in PROMPTS
+    ]
     width = max(pair.shape[1] for pair in pairs)
     padded = [np.pad(p, ((4, 4), (4, width - p.shape[1] + 4), (0, 0)), constant_values=255) for p in pairs]
     rows = [np.hstack(padded[i : i + 2]) for i in range(0, len(padded), 2)]

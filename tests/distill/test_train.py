@@ -41,7 +41,7 @@ def test_the_smoke_recipe_goes_all_the_way(tmp_path, photos_folder, formula_phot
     app = typer.Typer()
     app.command()(train_script.main)
     words = ["smoke", "--out", tmp_path / "run", "--set", f"data.sources=[{photos_folder}]", "--set",
-             f"validation.folder={folder}", "--set", "canvas=256", "--set", "stages.0.batch=2", "--minutes", 0.2,
+             f"validation.folder={folder}", "--set", "canvas=256", "--set", "stages.0.batch=2", "--minutes", 0.1,
              "--limit", 12, "--set", "data.hold_out=2", "--device", "cpu"]  # fmt: skip
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.output

@@ -73,12 +73,15 @@ def browser():
         browser.close()
 
 
-class Visitor:
-    """A browser window with its own cookies and storage."""
+DESKTOP = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True}
 
-    def __init__(self, browser, server, **options):
-        options = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **options}
-        self.context = browser.new_context(**options)
+
+class Visitor:
+    """A browser window with its own storage; with a context of its own, as another browser would be."""
+
+    def __init__(self, browser, server, context=None, **options):
+        self._own_context = None if context else browser.new_context(**{**DESKTOP, **options})
+        self.context = context or self._own_context
         self.page = self.context.new_page()
         self.page.set_default_timeout(_TIMEOUT)
         self.requested, self.complaints = [], []
@@ -143,7 +146,9 @@ class Visitor:
         return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
     def leave(self):
-        self.context.close()
+        self.page.close()
+        if self._own_context:
+            self._own_context.close()
         assert self.complaints == []
 
     def screenshot(self, name):
@@ -151,9 +156,17 @@ class Visitor:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
+@pytest.fixture(scope="package")
+def desktop(browser):
+    """Where most tests open their window: a browser that has the page's scripts in its cache from the first on."""
+    context = browser.new_context(**DESKTOP)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visitor(browser, server):
-    visitor = Visitor(browser, server)
+def visitor(browser, server, desktop):
+    visitor = Visitor(browser, server, desktop)
     yield visitor
     visitor.leave()
 

@@ -73,7 +73,7 @@ def records_of(folder, boxes="ground-truth"):
 @pytest.mark.parametrize("dataset", ["coco", "lvis"])
 def test_a_perfect_predictor_has_an_ap_of_one(folder, dataset):
     data, records = records_of(folder)
-    metrics = instance_metrics(records, data, dataset, ground_truth=True)
+    metrics = instance_metrics(records, data, dataset, boxes_are_ground_truth=True)
     assert metrics["AP"] == metrics["AP50"] == metrics["AP75"] == 1
     assert metrics["mIoU"] == 1
     assert metrics["APs"] == metrics["APm"] == 1
@@ -99,7 +99,7 @@ def test_missed_and_false_boxes_cost_what_they_cost_on_paper(folder, tmp_path):
     data, records = records_of(folder, str(tmp_path / "boxes.json"))
     expected = ((51 + 50 * 2 / 3) / 101 + 51 / 101) / 2
     for dataset in ("coco", "lvis"):
-        metrics = instance_metrics(records, data, dataset, ground_truth=False)
+        metrics = instance_metrics(records, data, dataset, boxes_are_ground_truth=False)
         assert metrics["AP"] == pytest.approx(expected, abs=1e-12)
         assert "mIoU" not in metrics
     best = {
@@ -117,4 +117,4 @@ def test_a_photo_without_boxes_counts_as_missed(folder, tmp_path):
     data, records = records_of(folder, str(tmp_path / "boxes.json"))
     assert list(records) == [1]
     # recall 1/10 in one category of two: 11 of 101 recalls
-    assert instance_metrics(records, data, "coco", ground_truth=False)["AP"] == pytest.approx(11 / 101 / 2)
+    assert instance_metrics(records, data, "coco", boxes_are_ground_truth=False)["AP"] == pytest.approx(11 / 101 / 2)

@@ -13,7 +13,18 @@ from repvit_sam.rle import decode_rle
 
 from .conftest import COFFEE, run
 
-COMMAND = [sys.executable, "-m", "repvit_sam.cli", "segment", COFFEE, "--point", "300,200", "--out"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "repvit_sam.cli",
+    "segment",
+    COFFEE,
+    "--point",
+    "300,200",
+    "--checkpoint",
+    "small",
+    "--out",
+]
 
 
 def test_segment_writes_mask_cutout_overlay_and_json(tmp_path):
