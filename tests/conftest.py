@@ -13,7 +13,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: one thread ea
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
+TESTS = Path(__file__).parent
+# what these share is made once and takes long: exported files, a server and a browser
+_IN_ONE_PROCESS = ("app/browser", "repvit_sam/export", "repvit_sam/backends")
+
 PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
+
+
+def pytest_collection_modifyitems(items):
+    """Keep tests that share a costly fixture in one process: a file, or several folders of them."""
+    for item in items:
+        file = item.path.relative_to(TESTS)
+        shared = [folder for folder in _IN_ONE_PROCESS if file.is_relative_to(folder)]
+        item.add_marker(pytest.mark.xdist_group(shared[0].split("/")[0] if shared else str(file)))
 
 
 @pytest.fixture(scope="session")
