@@ -173,7 +173,10 @@ def visitor(browser, server, desktop):
 
 @pytest.fixture
 def on_coffee(visitor):
-    visitor.open(PHOTOS / "coffee.jpg")
+    """The example photo: encoded once for all tests. Uploads are tested in test_files.py."""
+    visitor.at("examples").locator("button").nth(1).click()
+    visitor.status("^coffee.jpg, .* pixels")
+    visitor.state("ready")
     return visitor
 
 
