@@ -10,6 +10,13 @@ from .conftest import CUP, Visitor
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
+@pytest.fixture
+def on_coffee(visitor):
+    """An upload, which nobody but this window can send again."""
+    visitor.open(PHOTOS / "coffee.jpg")
+    return visitor
+
+
 def test_two_visitors_side_by_side_never_see_each_others_photo(visitor, browser, server):
     other = Visitor(browser, server)
     visitor.open(PHOTOS / "coffee.jpg")
