@@ -29,7 +29,7 @@ from repvit_sam.distill.data.canvas import PhotoCanvas, normalise, read_canvases
 from repvit_sam.distill.data.embedding_cache import CacheError, EmbeddingCache, Manifest, RowState
 from repvit_sam.distill.data.photo_set import PhotoItem
 from repvit_sam.distill.data.sources import read_sources
-from repvit_sam.distill.run.progress import ProgressBar
+from repvit_sam.distill.progress import ProgressBar
 from repvit_sam.distill.teacher import encode, load_teacher
 from repvit_sam.errors import PhotoError
 from repvit_sam.modeling.sam import SamModel

@@ -16,13 +16,13 @@ from repvit_sam.modeling.sam import SamModel
 from .batch_norm import synced_batch_norms
 from .data.data_module import DataModule
 from .data.loader import BatchLoader, targets_variance
+from .progress import ProgressBar
 from .recipe import Recipe, RecipeError
 from .run.checkpointing import RunFolder, TrainerState
 from .run.figures import merit
 from .run.held_out import held_out_error
 from .run.launch import launch, max_over_ranks
 from .run.metric_logger import MetricLogger
-from .run.progress import ProgressBar
 from .run.schedule import Timer
 from .run.signals import StopSignal
 from .run.stage_run import StageRun, Step

@@ -9,8 +9,8 @@ import typer
 
 from repvit_sam.modeling.sam import SamModel
 
+from ..progress import ProgressBar
 from ..recipe import AugmentConfig, DataConfig, Recipe, Stage, TeacherConfig
-from ..run.progress import ProgressBar
 from .dataset import CanvasDataset, DiskDataset, MemoryDataset
 from .embedding_cache import EmbeddingCache, Manifest
 from .loader import BatchLoader
