@@ -6,7 +6,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_FORM = 80 * 2**20  # bytes; the largest upload with its form
+from .limits import MAX_UPLOAD
+
+MAX_FORM = MAX_UPLOAD + 16 * 2**20  # bytes; the largest upload with its form
 MAX_BODY = 16 * 2**20  # bytes of anything else: while JSON is parsed, nobody is served
 
 # Gradio's page needs inline scripts and eval. Nothing needs another host. Frames are allowed: Spaces need them.
