@@ -16,7 +16,7 @@ setup: $(STAMP) ## Make the environment in .venv (a torch that is there already 
 demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for another)
 	$(BIN)/repvit-sam demo --port $(PORT)
 
-test: $(DEV_STAMP) ## Run the tests (five minutes on two cores)
+test: $(DEV_STAMP) ## Run the tests (six minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 lint: $(DEV_STAMP) ## Check style and order of imports
