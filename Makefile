@@ -17,7 +17,7 @@ demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for ano
 	$(BIN)/repvit-sam demo --port $(PORT)
 
 test: $(DEV_STAMP) ## Run the tests (six minutes on two cores)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: $(DEV_STAMP) ## Check style and order of imports
 	$(BIN)/ruff check .

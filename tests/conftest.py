@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 import repvit_sam
 
@@ -13,19 +14,25 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: one thread ea
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
-TESTS = Path(__file__).parent
 # what these share is made once and takes long: exported files, a server and a browser
-_IN_ONE_PROCESS = ("app/browser", "repvit_sam/export", "repvit_sam/backends")
+_IN_ONE_PROCESS = ("tests/app/browser", "tests/repvit_sam/export", "tests/repvit_sam/backends")
 
 PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
 
 
-def pytest_collection_modifyitems(items):
-    """Keep tests that share a costly fixture in one process: a file, or several folders of them."""
-    for item in items:
-        file = item.path.relative_to(TESTS)
-        shared = [folder for folder in _IN_ONE_PROCESS if file.is_relative_to(folder)]
-        item.add_marker(pytest.mark.xdist_group(shared[0].split("/")[0] if shared else str(file)))
+@pytest.hookimpl(optionalhook=True)  # also without xdist (-p no:xdist)
+def pytest_xdist_make_scheduler(config, log):
+    """Where tests run side by side, those that share a costly fixture stay in one process."""
+    return _FoldersAndFiles(config, log)
+
+
+class _FoldersAndFiles(LoadScopeScheduling):
+    """Units of work: a file, or the folders that share what takes long to make."""
+
+    def _split_scope(self, nodeid):
+        # by path: xdist 3.8's own way, marks, has no effect with pytest 9.2
+        file = nodeid.split("::")[0]
+        return next((f"{folder}/" for folder in _IN_ONE_PROCESS if f"/{folder}/" in f"/{file}"), file)
 
 
 @pytest.fixture(scope="session")
