@@ -11,7 +11,7 @@ import numpy as np
 from repvit_sam import SamPredictor
 from repvit_sam.canvas import CanvasFit
 from repvit_sam.embedding import as_numpy
-from repvit_sam.masks import MASK_THRESHOLD, Mask, logits_to_photo
+from repvit_sam.masks import Mask, mask_at_photo_size
 
 from .schemas import PromptChain, PromptSet
 
@@ -39,8 +39,7 @@ class Candidates:
     def picked(self, pick: int | None, fit: CanvasFit) -> tuple[Mask, float]:
         """The picked mask, or the best: (H, W) at the size of the photo, and its predicted IoU."""
         logits = self.low_res_logits[self.index(pick)]
-        mask = as_numpy(logits_to_photo(logits[None, None], fit)[0, 0] > MASK_THRESHOLD)
-        return mask, self.iou_predictions[self.index(pick)]
+        return mask_at_photo_size(as_numpy(logits), fit), self.iou_predictions[self.index(pick)]
 
 
 def candidates_key(token: str, checkpoint: str, chain: PromptChain) -> CandidatesKey:

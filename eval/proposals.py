@@ -10,7 +10,7 @@ rank, class-agnostic, crowd regions ignored; of masks, and of their boxes.
   NMS at 0.9 (SAM, arXiv 2304.02643, appendix D.3; github.com/facebookresearch/segment-anything/issues/205).
 * ``sam-32``: the same with 32 x 32 points, for the rows "E32" in FastSAM's tables (arXiv 2306.12156), whose thresholds
   are not published: recall that still grows beyond 100 proposals means that little was filtered.
-* ``plain``: 32 x 32 points and the defaults of SamAutomaticMaskGenerator.
+* ``plain``: 32 x 32 points and the thresholds of segment_anything's generator; ``fast``: the same in fast mode.
 
 Rank: the mean of predicted IoU and stability score, cut at 1000, as SAM's authors say in issue 205.
 """
@@ -35,6 +35,7 @@ from repvit_sam.eval.prompting.everything import (
     BoxNmsThresh,
     CropNLayers,
     Everything,
+    Mode,
     PointsPerSide,
     PredIouThresh,
     StabilityScoreThresh,
@@ -56,6 +57,7 @@ PROPOSAL_PROTOCOLS = {
     "sam-64": _UNFILTERED.changed(points_per_side=64),
     "sam-32": _UNFILTERED,
     "plain": Everything(),
+    "fast": Everything(mode="fast"),
 }
 KINDS = ("masks", "boxes")
 
@@ -118,7 +120,7 @@ class ProposalsJob:
         return photo_recall(proposals, self.annotations, image_id)
 
 
-def find_protocol(name: str, **choices: float | None) -> Everything:
+def find_protocol(name: str, **choices: float | str | None) -> Everything:
     """Everything mode as the protocol has it, with the choices that are not None instead.
 
     Raises:
@@ -182,6 +184,7 @@ def main(
     stability_score_thresh: StabilityScoreThresh = None,
     box_nms_thresh: BoxNmsThresh = None,
     crop_n_layers: CropNLayers = None,
+    mode: Mode = None,
     rank: Annotated[str, typer.Option(help=", ".join(RANKS))] = "mean",
     checkpoint: Checkpoint = "default",
     device: Device = "auto",
@@ -199,6 +202,7 @@ def main(
             stability_score_thresh=stability_score_thresh,
             box_nms_thresh=box_nms_thresh,
             crop_n_layers=crop_n_layers,
+            mode=mode,
         )
         run = RunConfig(EvaluatedModel(checkpoint, "torch", device), out, workers, limit, figures)
         config = ProposalsConfig(run, images, annotations, protocol, everything, rank)

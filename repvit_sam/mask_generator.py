@@ -1,51 +1,40 @@
 """Masks of everything in a photo: a grid of points, three masks for each, of which the stable and distinct ones stay.
 
-``SamAutomaticMaskGenerator`` has the parameters, defaults and records of segment_anything's, and gives the same masks
-(tests/repvit_sam/test_mask_generator.py). It differs in how it works: masks that the model itself rates low are dropped
-before they are resized to the photo, the others are resized a few at a time, and it runs on any device and backend.
-Filtering is done by torch on the CPU, so torch must be installed for an ONNX model, too.
+``SamAutomaticMaskGenerator`` has the parameters, defaults and records of segment_anything's. ``mode="exact"`` gives the
+same masks (tests/repvit_sam/test_mask_generator.py): masks that the model itself rates low are never computed, the
+others only where they are object. ``mode="fast"`` decodes fewer points (point_plan.py) and chooses among masks at low
+resolution (low_res_masks.py). Both run on any device and backend; torch must be installed for an ONNX model, too.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything.utils.amg import generate_crop_boxes, remove_small_regions
-from torch import Tensor
-from torchvision.ops import box_area, nms
+from segment_anything.utils.amg import generate_crop_boxes
+from torchvision.ops import box_area
 
 from .backends import Backend
-from .masks import MASK_THRESHOLD, Mask, logits_in_parts, mask_box_xyxy, mask_slice, sam_bbox, stability_score
-from .photo import Photo, PhotoSource, read_photo
+from .embedding import as_numpy
+from .low_res_masks import LowResMasks
+from .mask_candidates import Candidate, CropView, distinct, without_small_regions
+from .masks import mask_slice, sam_bbox
+from .photo import PhotoSource, read_photo
+from .point_plan import grid_levels
 from .predictor import SamPredictor
 from .prompts import CanvasPrompts
-from .rle import Rle, decode_rle, encode_rle, uncompressed_rle
+from .rle import decode_rle, uncompressed_rle
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
+MODES = ("fast", "exact")
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 Progress = Callable[[int, int], None]  # points done, points in all
-BoxXyxy = tuple[int, int, int, int]
-
-_EDGE_TOLERANCE = 20.0  # pixels: a box this close to a crop's edge was probably cut by it (as in segment_anything)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A mask that passed the thresholds; all coordinates are pixels of the whole photo."""
-
-    rle: Rle
-    box_xyxy: BoxXyxy
-    predicted_iou: float
-    stability: float
-    point_xy: tuple[float, float]
-    crop_xyxy: BoxXyxy
 
 
 class SamAutomaticMaskGenerator:
@@ -67,6 +56,8 @@ class SamAutomaticMaskGenerator:
         point_grids: one (N, 2) array of points in 0..1 a layer, instead of ``points_per_side``.
         min_mask_region_area: fill holes and drop islands smaller than this, in pixels.
         output_mode: "binary_mask" (arrays), "uncompressed_rle" or "coco_rle" (small).
+        mode: "fast" decodes every fourth point of the grid along both sides first, and others only where no mask was
+            found; "exact" decodes all, and gives segment_anything's masks. Own ``point_grids`` are decoded whole.
 
     Raises:
         ValueError: parameters that contradict each other or are out of range.
@@ -98,9 +89,13 @@ class SamAutomaticMaskGenerator:
         point_grids: Sequence[NDArray[Any]] | None = None,
         min_mask_region_area: int = 0,
         output_mode: str = "binary_mask",
+        *,
+        mode: str = "fast",
     ) -> None:
         if output_mode not in OUTPUT_MODES:
             raise ValueError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}")
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         if points_per_batch < 1:
             raise ValueError(f"points_per_batch must be at least 1, got {points_per_batch}")
         self.point_grids = _point_grids(points_per_side, point_grids, crop_n_layers, crop_n_points_downscale_factor)
@@ -115,15 +110,16 @@ class SamAutomaticMaskGenerator:
         self.crop_overlap_ratio = crop_overlap_ratio
         self.min_mask_region_area = min_mask_region_area
         self.output_mode = output_mode
+        self.mode = mode
+        self._regular_grid = points_per_side is not None
 
-    @torch.no_grad()
     def generate(self, image: PhotoSource, progress: Progress | None = None) -> list[dict[str, Any]]:
         """All masks of a photo.
 
         Args:
             image: whatever ``read_photo`` takes.
             progress: called with points done and points in all after every batch; an exception raised in it ends the
-                work (for a "cancel" button).
+                work (for a "cancel" button). Points that need no decoding count as done.
 
         Returns:
             one record for each mask, with SA-1B's keys: segmentation, area (pixels), bbox (x, y, width, height as
@@ -142,70 +138,84 @@ class SamAutomaticMaskGenerator:
         done = 0
         kept: list[Candidate] = []
         for crop_xyxy, layer in crops:
+            x0, y0, x1, y1 = crop_xyxy
+            self.predictor.set_image(np.ascontiguousarray(photo[y0:y1, x0:x1]))
+            crop = CropView(crop_xyxy, photo_hw, self.predictor.encoded.fit)
+            find = self._find_exact if self.mode == "exact" else self._find_fast
             found: list[Candidate] = []
-            for points_done, candidates in self._crop_candidates(photo, crop_xyxy, layer):
+            for points_done, candidates in find(crop, layer):
                 found += candidates
                 done += points_done
-                if progress:
+                if progress and points_done:
                     progress(done, total)
-            kept += _distinct(found, torch.tensor([c.predicted_iou for c in found]), self.box_nms_thresh)
+            kept += distinct(found, torch.tensor([c.predicted_iou for c in found]), self.box_nms_thresh)
         self.predictor.reset_image()
         if len(crops) > 1:  # smaller crops show more detail, so their masks win
             crop_areas = box_area(torch.tensor([c.crop_xyxy for c in kept]).reshape(-1, 4))
-            kept = _distinct(kept, 1 / crop_areas, self.crop_nms_thresh)
+            kept = distinct(kept, 1 / crop_areas, self.crop_nms_thresh)
         if self.min_mask_region_area > 0:
             nms_threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
-            kept = _without_small_regions(kept, self.min_mask_region_area, nms_threshold)
+            kept = without_small_regions(kept, self.min_mask_region_area, nms_threshold)
         return [self._record(candidate) for candidate in kept]
 
-    def _crop_candidates(self, photo: Photo, crop_xyxy: BoxXyxy, layer: int) -> Iterator[tuple[int, list[Candidate]]]:
-        """For each batch of one crop's grid: how many points were decoded, and the masks that pass."""
-        x0, y0, x1, y1 = crop_xyxy
-        self.predictor.set_image(np.ascontiguousarray(photo[y0:y1, x0:x1]))
-        points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
-        photo_hw = (photo.shape[0], photo.shape[1])
+    def _find_exact(self, crop: CropView, layer: int) -> Iterator[tuple[int, list[Candidate]]]:
+        """For each batch of the grid: how many points it has, and the masks that pass, measured at photo size."""
+        points = self._points(crop, layer)
         for start in range(0, len(points), self.points_per_batch):
             batch = points[start : start + self.points_per_batch]
-            yield len(batch), self._batch_candidates(batch, crop_xyxy, photo_hw)
+            logits, ious, numbers = self._decode(batch)
+            found = [
+                crop.candidate(one, iou, point, self.stability_score_offset, self.stability_score_thresh)
+                for one, iou, point in zip(as_numpy(logits), ious, batch[numbers], strict=True)
+            ]
+            yield len(batch), [candidate for candidate in found if candidate]
 
-    def _batch_candidates(
-        self, points_xy: NDArray[np.float64], crop_xyxy: BoxXyxy, photo_hw: tuple[int, int]
-    ) -> list[Candidate]:
+    def _find_fast(self, crop: CropView, layer: int) -> Iterator[tuple[int, list[Candidate]]]:
+        """As ``_find_exact``, with fewer points and measured at low resolution; masks come with the last batch."""
+        points = self._points(crop, layer)
+        side = math.isqrt(len(points))
+        levels = grid_levels(side) if self._regular_grid else [np.arange(len(points))]
+        found = LowResMasks(crop.fit, self.stability_score_offset, self.stability_score_thresh, self.box_nms_thresh)
+        for level in levels:
+            todo = level[~found.settled(points[level])]
+            yield len(level) - len(todo), []
+            for start in range(0, len(todo), self.points_per_batch):
+                batch = points[todo[start : start + self.points_per_batch]]
+                logits, ious, numbers = self._decode(batch)
+                found.add(logits, ious, batch[numbers])
+                yield len(batch), []
+        at_photo_size = (
+            crop.candidate(logits, iou, point, self.stability_score_offset, 0) for logits, iou, point in found.masks()
+        )
+        yield 0, [candidate for candidate in at_photo_size if candidate]
+
+    def _points(self, crop: CropView, layer: int) -> NDArray[np.float64]:
+        """The grid in pixels of the crop."""
+        x0, y0, x1, y1 = crop.crop_xyxy
+        return self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
+
+    def _decode(self, points_xy: NDArray[np.float64]) -> tuple[Any, list[float], NDArray[np.intp]]:
+        """Logits (K, S/4, S/4) of the masks rated above the threshold, their predicted IoU, and each one's point."""
         encoded = self.predictor.encoded
         coords = encoded.fit.coords_to_canvas(points_xy)[:, None]  # (B, 1, 2)
         labels = np.ones((len(coords), 1), dtype=np.int32)
-        decoded = self.predictor.backend.decode(
-            encoded.image_embedding, CanvasPrompts(coords, labels), mask_slice(multimask_output=True)
+        min_iou = self.pred_iou_thresh if self.pred_iou_thresh > 0 else -math.inf
+        logits, iou_predictions = self.predictor.backend.decode_confident(
+            encoded.image_embedding, CanvasPrompts(coords, labels), mask_slice(multimask_output=True), min_iou
         )
-        low_res_logits, iou_predictions = (torch.as_tensor(array) for array in decoded)
-        logits, ious = low_res_logits.flatten(0, 1), iou_predictions.flatten()  # (3B, h, w), (3B,)
-        chosen = (ious > self.pred_iou_thresh).nonzero()[:, 0] if self.pred_iou_thresh > 0 else torch.arange(len(ious))
-        numbers = iter(chosen.tolist())
-        candidates = []
-        for photo_logits in logits_in_parts(logits[chosen], encoded.fit):
-            stabilities = stability_score(photo_logits, self.stability_score_offset).tolist()
-            for stability, mask in zip(stabilities, photo_logits > MASK_THRESHOLD, strict=True):
-                number = next(numbers)
-                if self.stability_score_thresh > 0 and not stability >= self.stability_score_thresh:
-                    continue
-                x, y = points_xy[number // 3]
-                whole, box_xyxy = _on_photo(mask, crop_xyxy, photo_hw)
-                if not _cut_by_crop(box_xyxy, crop_xyxy, photo_hw):
-                    point = (float(x + crop_xyxy[0]), float(y + crop_xyxy[1]))
-                    iou = float(ious[number])
-                    candidates.append(Candidate(encode_rle(whole), box_xyxy, iou, stability, point, crop_xyxy))
-        return candidates
+        ious = as_numpy(iou_predictions)
+        numbers, _ = wanted = np.nonzero(ious > min_iou)
+        return logits, ious[wanted].tolist(), numbers
 
     def _record(self, candidate: Candidate) -> dict[str, Any]:
-        mask = decode_rle(candidate.rle)
         segmentations: dict[str, Callable[[], Any]] = {
-            "binary_mask": lambda: mask,
+            "binary_mask": lambda: decode_rle(candidate.rle),
             "uncompressed_rle": lambda: uncompressed_rle(candidate.rle),
             "coco_rle": lambda: candidate.rle,
         }
         return {
             "segmentation": segmentations[self.output_mode](),
-            "area": int(np.count_nonzero(mask)),
+            "area": candidate.area,
             "bbox": sam_bbox(candidate.box_xyxy),
             "predicted_iou": candidate.predicted_iou,
             "point_coords": [list(candidate.point_xy)],
@@ -244,41 +254,3 @@ def _point_grids(
             f"got {len(grids)}"
         )
     return grids
-
-
-def _on_photo(mask: Tensor, crop_xyxy: BoxXyxy, photo_hw: tuple[int, int]) -> tuple[Mask, BoxXyxy]:
-    """A mask of a crop, and its box -> the same in the whole photo."""
-    left, top, right, bottom = crop_xyxy
-    in_crop = mask.cpu().numpy()
-    whole = np.zeros(photo_hw, dtype=bool)
-    whole[top:bottom, left:right] = in_crop
-    x0, y0, x1, y1 = mask_box_xyxy(in_crop)
-    return whole, (x0 + left, y0 + top, x1 + left, y1 + top)
-
-
-def _cut_by_crop(box_xyxy: BoxXyxy, crop_xyxy: BoxXyxy, photo_hw: tuple[int, int]) -> bool:
-    """Whether a box touches an edge of its crop that is no edge of the photo."""
-    photo_xyxy = (0, 0, photo_hw[1], photo_hw[0])
-    return any(
-        abs(side - crop) <= _EDGE_TOLERANCE and abs(side - photo) > _EDGE_TOLERANCE
-        for side, crop, photo in zip(box_xyxy, crop_xyxy, photo_xyxy, strict=True)
-    )
-
-
-def _distinct(candidates: list[Candidate], scores: Tensor, threshold: float) -> list[Candidate]:
-    """Non-maximum suppression on boxes; the highest score first."""
-    boxes = torch.tensor([c.box_xyxy for c in candidates], dtype=torch.float).reshape(-1, 4)
-    return [candidates[index] for index in nms(boxes, scores.float(), threshold).tolist()]
-
-
-def _without_small_regions(candidates: list[Candidate], min_area: int, nms_threshold: float) -> list[Candidate]:
-    """Fill small holes and drop small islands; of masks that are now alike, those that were not changed stay."""
-    cleaned, scores = [], []
-    for candidate in candidates:
-        mask, filled = remove_small_regions(decode_rle(candidate.rle), min_area, mode="holes")
-        mask, dropped = remove_small_regions(mask, min_area, mode="islands")
-        scores.append(0.0 if filled or dropped else 1.0)
-        if filled or dropped:
-            candidate = replace(candidate, rle=encode_rle(mask), box_xyxy=mask_box_xyxy(mask))
-        cleaned.append(candidate)
-    return _distinct(cleaned, torch.tensor(scores), nms_threshold)

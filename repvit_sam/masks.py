@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import CanvasFit
-from .resize import resize_logits
+from .resize import neighbours, resize_logits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +34,89 @@ def logits_to_photo(low_res_logits: Logits, fit: CanvasFit) -> Logits:
     height, width = fit.content_hw
     content = on_canvas[..., :height, :width]
     return resize_logits(content, fit.photo_hw)
+
+
+@dataclass(frozen=True)
+class ObjectLogits:
+    """The logits of one mask where it may be object, in pixels of the photo.
+
+    Attributes:
+        logits: (h, w)
+        rows, columns: where they lie in the photo; elsewhere all logits are at or below the threshold.
+    """
+
+    logits: NDArray[np.float32]
+    rows: slice
+    columns: slice
+
+
+def object_logits(
+    low_res_logits: NDArray[np.float32], fit: CanvasFit, threshold: float = MASK_THRESHOLD
+) -> ObjectLogits:
+    """(S/4, S/4) logits -> logits at photo size, only where they can be above the threshold.
+
+    Both of SAM's bilinear steps (``logits_to_photo``) in one: each is a matrix along one side, and so is their product.
+    Equal up to rounding. A resized logit is a mean of its neighbours: it is above the threshold only if one of them is.
+    """
+    low_rows, low_columns = mask_extent(low_res_logits > threshold)
+    down = _photo_axis(len(low_res_logits), fit.canvas_size, fit.content_hw[0], fit.photo_hw[0])
+    across = _photo_axis(low_res_logits.shape[1], fit.canvas_size, fit.content_hw[1], fit.photo_hw[1])
+    rows, columns = down.reached_from(low_rows), across.reached_from(low_columns)
+    from_rows, from_columns = down.neighbours_of(rows), across.neighbours_of(columns)
+    logits = down.matrix[rows, from_rows] @ low_res_logits[from_rows, from_columns]
+    return ObjectLogits(logits @ across.matrix[columns, from_columns].T, rows, columns)
+
+
+def write_mask(low_res_logits: NDArray[np.float32], fit: CanvasFit, mask: Mask) -> None:
+    """(S/4, S/4) logits -> the object's pixels set in an empty (H, W) mask."""
+    found = object_logits(low_res_logits, fit)
+    np.greater(found.logits, MASK_THRESHOLD, out=mask[found.rows, found.columns])
+
+
+def mask_at_photo_size(low_res_logits: NDArray[np.float32], fit: CanvasFit) -> Mask:
+    """(S/4, S/4) logits -> (H, W) mask."""
+    mask = np.zeros(fit.photo_hw, dtype=np.bool_)
+    write_mask(low_res_logits, fit, mask)
+    return mask
+
+
+@dataclass(frozen=True)
+class _PhotoAxis:
+    """Resizing from low-resolution logits to the photo, along one side.
+
+    Attributes:
+        matrix: (P, L) weights of the L low-resolution positions for each of the P of the photo.
+        first, last: (P,) the first and last low-resolution position with a weight.
+    """
+
+    matrix: NDArray[np.float32]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+
+    def reached_from(self, low: slice) -> slice:
+        """Positions of the photo that depend on these low-resolution positions."""
+        if low.start >= low.stop:
+            return slice(0, 0)
+        return slice(int(np.searchsorted(self.last, low.start)), int(np.searchsorted(self.first, low.stop)))
+
+    def neighbours_of(self, photo: slice) -> slice:
+        """Low-resolution positions that these positions of the photo depend on."""
+        if photo.start >= photo.stop:
+            return slice(0, 0)
+        return slice(int(self.first[photo.start]), int(self.last[photo.stop - 1]) + 1)
+
+
+@lru_cache(maxsize=32)  # two for each size of photo, 4 MB each for a side of 4000 pixels
+def _photo_axis(low: int, canvas: int, content: int, photo: int) -> _PhotoAxis:
+    on_canvas = neighbours(low, canvas)
+    matrix, rows = np.zeros((photo, low), dtype=np.float32), np.arange(photo)
+    near, far, distance = neighbours(content, photo)
+    for position, weight in ((near, 1 - distance), (far, distance)):
+        first, second, between = (array[position] for array in on_canvas)
+        matrix[rows, first] += weight * (1 - between)
+        matrix[rows, second] += weight * between
+    used = matrix > 0
+    return _PhotoAxis(matrix, used.argmax(1), low - 1 - used[:, ::-1].argmax(1))
 
 
 def logits_in_parts(low_res_logits: Logits, fit: CanvasFit) -> Iterator[Logits]:

@@ -25,8 +25,8 @@ def resize_logits(logits: Logits, size_hw: tuple[int, int]) -> Logits:
         from torch.nn import functional as F
 
         return F.interpolate(logits, size_hw, mode="bilinear", align_corners=False)
-    above, below, down = _neighbours(logits.shape[2], size_hw[0])
-    left, right, across = _neighbours(logits.shape[3], size_hw[1])
+    above, below, down = neighbours(logits.shape[2], size_hw[0])
+    left, right, across = neighbours(logits.shape[3], size_hw[1])
     columns: NDArray[np.float32] = (
         logits.take(left, axis=3) * (1 - across) + logits.take(right, axis=3) * across
     )  # (B, C, h, W)
@@ -35,7 +35,7 @@ def resize_logits(logits: Logits, size_hw: tuple[int, int]) -> Logits:
     return resized
 
 
-def _neighbours(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+def neighbours(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """For each new position along one side: the two old positions around it, and its distance to the first, 0..1."""
     # as torch with AVX-512: a position is rounded once, after a fused multiply-add
     scale = np.float64(np.float32(old) / np.float32(new))

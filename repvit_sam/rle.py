@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .masks import Mask
 
@@ -17,6 +18,35 @@ def encode_rle(mask: Mask) -> Rle:
 
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def encode_rle_of_part(part: Mask, top: int, left: int, photo_hw: tuple[int, int]) -> Rle:
+    """As ``encode_rle`` of a photo's mask that is empty outside of a part, without making the whole mask.
+
+    Args:
+        part: (h, w), with its first pixel at row ``top`` and column ``left`` of the photo.
+    """
+    from pycocotools import mask as coco_mask
+
+    height, width = photo_hw
+    # a background row under the part ends every run within its column
+    columns = np.pad(part.T, ((0, 0), (0, 1))).ravel()
+    edges = np.flatnonzero(np.diff(columns, prepend=False))  # starts and ends of runs, in turn
+    column, row = np.divmod(edges, part.shape[0] + 1)
+    places = (column + left) * height + row + top
+    if part.shape[0] == height:  # runs that go on at the top of the next column are one
+        places = _joined(places)
+    if not len(places) or places[-1] < height * width:
+        places = np.append(places, height * width)
+    counts = np.diff(places, prepend=0).tolist()
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def _joined(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Starts and ends of runs, in turn, without each end that is also the next start."""
+    same = np.flatnonzero(places[1:-1:2] == places[2::2])
+    return np.delete(places, np.concatenate([2 * same + 1, 2 * same + 2]))
 
 
 def decode_rle(rle: Rle) -> Mask:

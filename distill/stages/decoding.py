@@ -36,8 +36,9 @@ def decode_all_tokens(model: SamModel, image_embedding: Tensor, prompts: CanvasP
     """(1, 256, S/16, S/16) and K prompts -> logits (K, 4, S/4, S/4) float32, predicted IoU (K, 4)."""
     # coordinates and their encoding need more digits than bf16 has
     with torch.autocast(image_embedding.device.type, enabled=False):
-        embedded = embed_prompts(model, prompts)
-    logits, iou_predictions = model.mask_decoder.predict_masks(image_embedding, **embedded)
+        sparse, dense = embed_prompts(model, prompts)
+        image_pe = model.prompt_encoder.get_dense_pe()
+    logits, iou_predictions = model.mask_decoder.predict_masks(image_embedding, image_pe, sparse, dense)
     return at_least_float32(logits), at_least_float32(iou_predictions)
 
 

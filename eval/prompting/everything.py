@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from repvit_sam.mask_generator import SamAutomaticMaskGenerator
+from repvit_sam.mask_generator import MODES, SamAutomaticMaskGenerator
 from repvit_sam.predictor import SamPredictor
 
 PointsPerSide = Annotated[int | None, typer.Option(help="everything mode: points along one side of the grid")]
 PredIouThresh = Annotated[float | None, typer.Option(help="everything mode: keep masks rated above this, 0 keeps all")]
 StabilityScoreThresh = Annotated[float | None, typer.Option(help="everything mode: least stability, 0 keeps all")]
 BoxNmsThresh = Annotated[float | None, typer.Option(help="everything mode: of boxes overlapping more, one stays")]
+Mode = Annotated[str | None, typer.Option(help="everything mode: fast plans its points, exact decodes all")]
 CropNLayers = Annotated[int | None, typer.Option(help="everything mode: layers of crops, 0 for none")]
 
 
@@ -30,12 +31,15 @@ class Everything:
     stability_score_thresh: float = 0.95
     box_nms_thresh: float = 0.7
     crop_n_layers: int = 0
+    mode: str = "exact"
 
     def __post_init__(self) -> None:
         if self.points_per_side < 1:
             raise ValueError(f"--points-per-side must be at least 1, got {self.points_per_side}")
         if self.crop_n_layers < 0:
             raise ValueError(f"--crop-n-layers must be at least 0, got {self.crop_n_layers}")
+        if self.mode not in MODES:
+            raise ValueError(f"--mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh"):
             value = getattr(self, name)
             if not 0 <= value <= 1:

@@ -12,13 +12,23 @@ if TYPE_CHECKING:
 __all__ = ["Backend", "as_backend", "torch_model_of"]
 
 
-def as_backend(model: Any) -> Backend:
-    """A model -> its backend: the model itself if it is one, else PyTorch around a ``Sam``."""
-    if hasattr(model, "encode") and hasattr(model, "decode"):
+def as_backend(model: Any, bit_equal: bool = False) -> Backend:
+    """A model -> its backend: the model itself if it is one, else PyTorch around a ``Sam``.
+
+    Args:
+        bit_equal: compute with segment_anything's own modules on PyTorch.
+
+    Raises:
+        ValueError: ``bit_equal`` for a backend without a PyTorch model.
+    """
+    is_backend = hasattr(model, "encode") and hasattr(model, "decode")
+    if is_backend and not bit_equal:
         return model
     from .pytorch import TorchBackend
 
-    return TorchBackend(model)
+    return TorchBackend(
+        torch_model_of(model, "bit_equal", "SamPredictor without it") if is_backend else model, bit_equal
+    )
 
 
 def torch_model_of(backend: Backend, caller: str, instead: str) -> Sam:
@@ -34,6 +44,6 @@ def torch_model_of(backend: Backend, caller: str, instead: str) -> Sam:
     model = getattr(backend, "torch_model", None)
     if model is None:
         raise ValueError(
-            f"{caller} needs a PyTorch model, got {type(backend).__name__}; call {instead}, which takes any"
+            f"{caller} needs a PyTorch model, got {type(backend).__name__}; use {instead}, which takes any"
         )
     return model

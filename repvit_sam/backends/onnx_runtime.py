@@ -71,6 +71,13 @@ class OnnxBackend:
         logits, ious = self._decoder.run(["low_res_masks", "iou_predictions"], feeds)
         return logits[:, masks], ious[:, masks]
 
+    def decode_confident(
+        self, image_embedding: NDArray[np.float32], prompts: CanvasPrompts, masks: slice, min_iou: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See ``Backend``."""
+        logits, ious = self.decode(image_embedding, prompts, masks)
+        return logits[ious > min_iou], ious
+
     def fingerprint(self) -> str:
         """See ``Backend``."""
         return self._fingerprint

@@ -17,7 +17,7 @@ class Backend(Protocol):
     """Canvas -> image embedding -> logits, all in canvas coordinates.
 
     Inputs are NumPy arrays. Embedding and logits are the backend's own arrays: NumPy's, or tensors that stay on their
-    device until they are thresholded. ``masks.logits_to_photo`` takes both.
+    device until they are thresholded.
     """
 
     @property
@@ -38,6 +38,16 @@ class Backend(Protocol):
             image_embedding: as ``encode`` returns it.
             prompts: NumPy arrays.
             masks: which of the decoder's four masks: ``masks.mask_slice(...)``, or ``masks.ALL_MASKS``.
+        """
+
+    def decode_confident(
+        self, image_embedding: Any, prompts: CanvasPrompts, masks: slice, min_iou: float
+    ) -> tuple[Any, Any]:
+        """As ``decode``, with logits only for masks whose predicted IoU is above ``min_iou``.
+
+        Returns:
+            low_res_logits (K, S/4, S/4) of the masks at ``(iou_predictions > min_iou).nonzero()``, in this order, and
+            iou_predictions (B, C) of all.
         """
 
     def fingerprint(self) -> str:

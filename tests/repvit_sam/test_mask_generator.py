@@ -5,6 +5,7 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.amg import build_point_grid
 
 import repvit_sam
+from repvit_sam.backends import as_backend
 from repvit_sam.mask_generator import point_grid
 from repvit_sam.rle import decode_rle
 
@@ -26,6 +27,11 @@ def mask_of(segmentation):
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(segmentation["size"], order="F")
 
 
+def iou(record, other):
+    a, b = record["segmentation"], other["segmentation"]
+    return (a & b).sum() / (a | b).sum()
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -44,18 +50,43 @@ def mask_of(segmentation):
 )
 def test_records_equal_segment_anything(small, reference_model, coffee, settings):
     expected = ReferenceGenerator(reference_model, **settings).generate(coffee)
-    found = repvit_sam.SamAutomaticMaskGenerator(small, **settings).generate(coffee)
+    found = repvit_sam.SamAutomaticMaskGenerator(small, mode="exact", **settings).generate(coffee)
     assert len(found) == len(expected) > 1
     for ours, theirs in zip(found, expected, strict=True):
         assert list(ours) == list(theirs)
         mask, reference = (mask_of(record.pop("segmentation")) for record in (ours, theirs))
-        # batch_decoder.py: logits to 5e-4, so a pixel at the threshold may fall on the other side
+        # fast_decoder.py: logits to 5e-4, so a pixel at the threshold may fall on the other side
         assert np.count_nonzero(mask != reference) <= max(2, reference.sum() * 1e-4)
         assert ours.pop("bbox") == pytest.approx(theirs.pop("bbox"), abs=1)
         assert ours.pop("area") == pytest.approx(theirs.pop("area"), rel=1e-4, abs=2)
         assert ours.pop("predicted_iou") == pytest.approx(theirs.pop("predicted_iou"), abs=1e-5)
         assert ours.pop("stability_score") == pytest.approx(theirs.pop("stability_score"), abs=1e-4)
         assert ours == theirs
+
+
+def test_fast_mode_finds_nearly_the_same_masks_with_fewer_points(small, coffee, monkeypatch):
+    decoded = []
+    backend = as_backend(small)
+    generators = {
+        mode: repvit_sam.SamAutomaticMaskGenerator(backend, points_per_side=12, mode=mode, **LOOSE)
+        for mode in ("exact", "fast")
+    }
+    decode = backend.decode_confident
+
+    def counting(embedding, prompts, *rest):
+        decoded.append(len(prompts.point_coords))
+        return decode(embedding, prompts, *rest)
+
+    monkeypatch.setattr(backend, "decode_confident", counting)
+    exact = generators["exact"].generate(coffee)
+    assert sum(decoded) == 144
+    decoded.clear()
+    seen = []
+    fast = generators["fast"].generate(coffee, lambda done, total: seen.append((done, total)))
+    assert 9 <= sum(decoded) <= 100
+    assert seen[-1] == (144, 144)
+    found = [max(iou(record, other) for other in exact) for record in fast]
+    assert np.mean(np.array(found) > 0.9) > 0.7
 
 
 def test_the_grid_equals_segment_anything():
@@ -65,7 +96,7 @@ def test_the_grid_equals_segment_anything():
 
 def test_progress_counts_every_point_and_may_stop_the_work(small, coffee):
     seen = []
-    generator = repvit_sam.SamAutomaticMaskGenerator(small, points_per_side=2, points_per_batch=3)
+    generator = repvit_sam.SamAutomaticMaskGenerator(small, points_per_side=2, points_per_batch=3, mode="exact")
     generator.generate(coffee, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(3, 4), (4, 4)]
 
@@ -94,6 +125,7 @@ def test_a_photo_of_a_few_pixels_has_fewer_crops(small):
         ({"points_per_side": 0}, "at least 1"),
         ({"points_per_batch": 0}, "at least 1"),
         ({"output_mode": "png"}, "binary_mask"),
+        ({"mode": "slow"}, "mode must be one of fast, exact, got 'slow'"),
         ({"crop_n_layers": -1}, "crop_n_layers must be at least 0"),
         ({"points_per_side": None, "point_grids": [np.zeros((1, 2))], "crop_n_layers": 1}, "each crop layer, 2, got 1"),
     ],

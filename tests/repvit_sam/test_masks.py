@@ -11,8 +11,10 @@ from repvit_sam.masks import (
     coco_bbox,
     logits_in_parts,
     logits_to_photo,
+    mask_at_photo_size,
     mask_box_xyxy,
     mask_extent,
+    object_logits,
     stability_score,
 )
 from repvit_sam.rle import encode_rle
@@ -55,3 +57,15 @@ def test_stability_equals_segment_anything_and_is_zero_for_nothing():
 
 def test_the_best_mask_is_the_best_rated():
     assert best_mask(np.array([0.2, 0.9, 0.5])) == 1
+
+
+@pytest.mark.parametrize("photo_hw", [(229, 301), (1500, 800), (1, 1), (683, 1024), (1, 700)])
+def test_one_step_where_the_object_is_equals_sams_two_steps(photo_hw):
+    fit = fit_photo(photo_hw)
+    blobs = torch.nn.functional.interpolate(torch.randn(1, 1, 9, 9), (256, 256), mode="bicubic")[0, 0] * 5
+    for low_res_logits in (blobs - 4, blobs + 9, torch.full((256, 256), -1.0)):  # an object, everything, nothing
+        expected = logits_to_photo(low_res_logits[None, None], fit)[0, 0].numpy()
+        found = object_logits(low_res_logits.numpy(), fit)
+        np.testing.assert_allclose(found.logits, expected[found.rows, found.columns], atol=2e-5)
+        mask = mask_at_photo_size(low_res_logits.numpy(), fit)
+        assert (mask != (expected > 0))[np.abs(expected) > 2e-5].sum() == 0

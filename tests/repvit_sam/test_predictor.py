@@ -26,7 +26,14 @@ def as_arrays(**prompt):
     return {name: np.array(value) if isinstance(value, list) else value for name, value in prompt.items()}
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def bit_equal(model, coffee_encoded):
+    predictor = repvit_sam.SamPredictor(model, bit_equal=True)
+    predictor.encoded = coffee_encoded
+    return predictor
+
+
+each_prompt = pytest.mark.parametrize(
     "prompt",
     [
         {"point_coords": [[300, 200]], "point_labels": [1]},
@@ -40,21 +47,47 @@ def as_arrays(**prompt):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("return_logits", [False, True])
-def test_predict_equals_segment_anything(predictor, reference, prompt, return_logits):
+each_result = pytest.mark.parametrize("return_logits", [False, True], ids=["masks", "logits"])
+
+
+@each_prompt
+@each_result
+def test_predict_equals_segment_anything_to_the_bit_where_that_is_asked_for(
+    bit_equal, reference, prompt, return_logits
+):
     expected = reference.predict(**as_arrays(**prompt), return_logits=return_logits)
-    found = predictor.predict(**as_arrays(**prompt), return_logits=return_logits)
+    found = bit_equal.predict(**as_arrays(**prompt), return_logits=return_logits)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_logits_fed_back_equal_segment_anything(predictor, reference):
+@each_prompt
+@each_result
+def test_predict_equals_segment_anything_up_to_rounding(predictor, reference, prompt, return_logits):
+    masks, *expected = reference.predict(**as_arrays(**prompt), return_logits=return_logits)
+    found_masks, *found = predictor.predict(**as_arrays(**prompt), return_logits=return_logits)
+    assert found_masks.dtype == masks.dtype
+    if return_logits:
+        np.testing.assert_allclose(found_masks, masks, atol=5e-4, rtol=0)
+    else:
+        assert (found_masks != masks).sum() <= 2  # of 240,000 pixels and more
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, atol=5e-4, rtol=0)
+
+
+def test_only_a_pytorch_model_is_bit_equal(onnx_folder):
+    with pytest.raises(ValueError, match="bit_equal needs a PyTorch model, got OnnxBackend"):
+        repvit_sam.SamPredictor(repvit_sam.load(onnx_folder, engine="onnx"), bit_equal=True)
+
+
+def test_logits_fed_back_equal_segment_anything(bit_equal, reference):
     prompt = as_arrays(point_coords=[[300, 200]], point_labels=[1])
     _, ious, logits = reference.predict(**prompt)
     feedback = logits[ious.argmax()][None]
     expected = reference.predict(**prompt, mask_input=feedback, multimask_output=False)
-    found = predictor.predict(**prompt, mask_input=feedback, multimask_output=False)
+    found = bit_equal.predict(**prompt, mask_input=feedback, multimask_output=False)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -64,7 +97,7 @@ def test_predict_torch_equals_segment_anything(predictor, reference, coffee):
     boxes = predictor.transform.apply_boxes_torch(boxes, coffee.shape[:2])
     expected = reference.predict_torch(None, None, boxes, multimask_output=False)
     found = predictor.predict_torch(None, None, boxes, multimask_output=False)
-    assert (found[0] != expected[0]).sum() <= 3  # several prompts: batch_decoder.py
+    assert (found[0] != expected[0]).sum() <= 3  # fast_decoder.py
     for ours, theirs in zip(found[1:], expected[1:], strict=True):
         torch.testing.assert_close(ours, theirs, atol=5e-4, rtol=0)
 
@@ -247,8 +280,8 @@ def test_all_four_masks_are_those_of_two_calls(predictor, multimask_output):
     logits, ious = predictor.predict_all([[300, 200]], [1])
     _, expected_ious, expected = predictor.predict([[300, 200]], [1], multimask_output=multimask_output)
     chosen = mask_slice(multimask_output)
-    np.testing.assert_array_equal(logits[chosen].numpy(), expected)
-    np.testing.assert_array_equal(ious[chosen].numpy(), expected_ious)
+    np.testing.assert_allclose(logits[chosen].numpy(), expected, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(ious[chosen].numpy(), expected_ious, atol=1e-6, rtol=0)
 
 
 def test_all_four_masks_are_for_one_prompt(predictor):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from segment_anything.utils.amg import coco_encode_rle, mask_to_rle_pytorch
 
-from repvit_sam.rle import decode_rle, encode_rle, run_lengths, uncompressed_rle
+from repvit_sam.rle import decode_rle, encode_rle, encode_rle_of_part, run_lengths, uncompressed_rle
 
 from .conftest import each_mask
 
@@ -30,3 +30,12 @@ def test_run_lengths_are_those_of_segment_anything():
 def test_text_that_is_no_run_lengths_is_refused(counts):
     with pytest.raises(ValueError, match="run length"):
         run_lengths(counts)
+
+
+@each_mask
+@pytest.mark.parametrize("place", [(0, 0), (2, 3)], ids=["at the corner", "inside"])
+def test_a_part_of_a_photo_is_encoded_as_the_whole_mask_would_be(mask, place):
+    (top, left), (height, width) = place, mask.shape
+    whole = np.zeros((top + height + top, left + width + left), bool)
+    whole[top : top + height, left : left + width] = mask
+    assert encode_rle_of_part(mask, top, left, whole.shape) == encode_rle(whole)

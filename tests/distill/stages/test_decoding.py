@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from repvit_sam.distill.stages.decoding import boxes_of, decode_all_tokens, noised, point_in, value_at, with_points
-from repvit_sam.modeling.decoder import decode
+from repvit_sam.modeling.fast_decoder import FastDecoder
 from repvit_sam.prompts import CanvasPrompts
 
 
@@ -16,10 +16,17 @@ def test_all_tokens_are_the_decoders_single_mask_and_its_three(model, coffee_enc
     with torch.no_grad():
         prompts = CanvasPrompts(points, labels)
         logits, ious = decode_all_tokens(model, coffee_encoded.image_embedding, prompts)
-        one, _ = decode(model, coffee_encoded.image_embedding, prompts, slice(0, 1))
-        three, three_ious = decode(model, coffee_encoded.image_embedding, prompts, slice(1, None))
-    torch.testing.assert_close(logits, torch.cat([one, three], dim=1), atol=5e-4, rtol=0)  # batch_decoder.py
-    torch.testing.assert_close(ious[:, 1:], three_ious, atol=1e-5, rtol=0)
+        expected, expected_ious = FastDecoder(model).decode(coffee_encoded.image_embedding, prompts, slice(0, 4))
+    torch.testing.assert_close(logits, expected, atol=5e-4, rtol=0)
+    torch.testing.assert_close(ious, expected_ious, atol=1e-5, rtol=0)
+
+
+def test_where_a_gradient_is_wanted_there_is_one(model, coffee_encoded):
+    embedding = coffee_encoded.image_embedding.clone().requires_grad_()
+    logits, _ = decode_all_tokens(model, embedding, CanvasPrompts(boxes=torch.tensor([[300.0, 20, 730, 480]])))
+    logits.sum().backward()
+    assert embedding.grad is not None
+    assert embedding.grad.abs().max() > 0
 
 
 def test_boxes_hold_their_masks_whole():

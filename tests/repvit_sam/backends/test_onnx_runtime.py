@@ -111,7 +111,7 @@ def test_wrong_prompts_are_refused_in_a_sentence(onnx_photo, prompt, says):
 
 
 def test_wrong_arrays_are_refused_before_the_runtime(onnx_photo):
-    with pytest.raises(ValueError, match="needs a PyTorch model, got OnnxBackend; call predict"):
+    with pytest.raises(ValueError, match="needs a PyTorch model, got OnnxBackend; use predict"):
         onnx_photo.predict_torch(None, None)
     with pytest.raises(ValueError, match="image embedding must have shape"):
         onnx_photo.model.decode(np.zeros((1, 256, 64, 64), np.float32), CanvasPrompts(), ALL_MASKS)
