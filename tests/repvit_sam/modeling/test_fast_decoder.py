@@ -80,6 +80,17 @@ def test_only_confident_masks_are_computed(decoder, coffee_encoded, min_iou):
     torch.testing.assert_close(logits, every[ious > min_iou], atol=1e-5, rtol=0)
 
 
+def test_bfloat16_gives_nearly_the_same_masks(decoder, model, coffee_encoded):
+    with torch.no_grad():
+        expected, ious = decoder.decode(coffee_encoded.image_embedding, PROMPTS["boxes"], SINGLE)
+        fast = FastDecoder(model, torch.bfloat16)
+        logits, fast_ious = fast.decode(coffee_encoded.image_embedding, PROMPTS["boxes"], SINGLE)
+    assert logits.dtype == torch.float32
+    common, either = ((logits > 0) & (expected > 0)).sum(), ((logits > 0) | (expected > 0)).sum()
+    assert common / either > 0.98
+    torch.testing.assert_close(fast_ious, ious, atol=0.03, rtol=0)
+
+
 def test_an_embedding_may_be_of_another_shape_than_square(model):
     """The decoder itself asks for no square: 16 x 24 tokens."""
     prompt_encoder = PromptEncoder(256, (16, 24), (256, 384), 16)
