@@ -63,7 +63,7 @@ def theirs(predictor: Any, arguments: dict[str, Any]) -> Callable[[], object]:
 
 def main(
     checkpoint: CheckpointOption = "default",
-    engine: EnginesOption = ["torch"],  # noqa: B006 - typer's way to a default list
+    engine: EnginesOption = None,
     precision: PrecisionOption = None,
     photo: PhotoOption = COFFEE,
     rounds: RoundsOption = 10,
@@ -72,21 +72,22 @@ def main(
     json: JsonOption = None,
 ) -> None:
     """Milliseconds of each call, and how many times faster than segment_anything's predictor."""
+    engines = engine or ["torch"]
     with report_errors():
         set_threads(threads)
         picture = repvit_sam.read_photo(photo)
         base = repvit_sam.load(checkpoint, device, engine="torch")
         predictors = {}
-        for one in engine:
+        for one in engines:
             predictors[one] = repvit_sam.SamPredictor(load_ours(checkpoint, one, precision, device))
             predictors[one].set_image(picture)
-        reference = with_embedding(base, predictors[engine[0]])
+        reference = with_embedding(base, predictors[engines[0]])
         rows = []
         for name, arguments in prompts_on((picture.shape[0], picture.shape[1])).items():
             works: dict[str, Callable[[], object]] = {"": theirs(reference, arguments)}
             works |= {one: lambda p=p, a=arguments: p.predict(**a) for one, p in predictors.items()}  # type: ignore[misc]
             times = alternate(works, rounds)
-            rows += [Row(f"{name}, {one}", times[""], times[one]) for one in engine]
+            rows += [Row(f"{name}, {one}", times[""], times[one]) for one in engines]
         settings = {"checkpoint": checkpoint, "rounds": rounds, "photo": list(picture.shape[1::-1])}
         report(rows, json, settings)
 

@@ -70,8 +70,8 @@ def opening(predictor: Any, photo: Any) -> Callable[[], object]:
 
 
 def main(
-    checkpoint: CheckpointsOption = ["default"],  # noqa: B006 - typer's way to a default list
-    engine: EnginesOption = ["torch"],  # noqa: B006
+    checkpoint: CheckpointsOption = None,
+    engine: EnginesOption = None,
     precision: PrecisionOption = None,
     photo: PhotoOption = COFFEE,
     rounds: RoundsOption = 5,
@@ -81,21 +81,22 @@ def main(
     json: JsonOption = None,
 ) -> None:
     """Milliseconds of `set_image`, by checkpoint and engine, and how many times faster than the published code."""
+    engines = engine or ["torch"]
     with report_errors():
         set_threads(threads)
         picture = repvit_sam.read_photo(photo)
         rates = matrix_rates(device, side)
         rows = []
-        for name in checkpoint:
+        for name in checkpoint or ["default"]:
             works = {"": opening(segment_anything.SamPredictor(load_published(name, device)), picture)}
-            for one in engine:
+            for one in engines:
                 model = load_ours(name, one, precision, device)
                 works[one] = opening(repvit_sam.SamPredictor(model), picture)
             count = multiply_adds(name)
             times = alternate(works, rounds)
             limits = ", ".join(f"{kind} {count / rate * 1000:.0f} ms" for kind, rate in rates.items())
             notes = f"{count / 1e9:.0f} GMAC, at least {limits}"
-            rows += [Row(f"encode, {name}, {one}", times[""], times[one], notes=notes) for one in engine]
+            rows += [Row(f"encode, {name}, {one}", times[""], times[one], notes=notes) for one in engines]
         gmacs = {f"gmac_a_second_{kind}": round(rate / 1e9) for kind, rate in rates.items()}
         report(rows, json, {"rounds": rounds, "photo": list(picture.shape[1::-1]), **gmacs})
 

@@ -47,7 +47,7 @@ def main(
     checkpoint: CheckpointOption = "small",
     engine: EngineOption = "torch",
     precision: PrecisionOption = None,
-    megapixels: Annotated[list[float], typer.Option(help="repeat")] = [0.25, 2, 12, 48],  # noqa: B006 - typer's way
+    megapixels: Annotated[list[float] | None, typer.Option(help="by default 0.25, 2, 12 and 48; repeat")] = None,
     rounds: RoundsOption = 3,
     threads: ThreadsOption = None,
     device: str = "cpu",
@@ -59,7 +59,7 @@ def main(
         predictor = repvit_sam.SamPredictor(load_ours(checkpoint, engine, precision, device))
         reference = segment_anything.SamPredictor(load_published(checkpoint, device))
         rows = []
-        for size in megapixels:
+        for size in megapixels or [0.25, 2, 12, 48]:
             photo = photo_of(size)
             click = {
                 "point_coords": np.array([[photo.shape[1] / 2, photo.shape[0] / 2]]),

@@ -59,7 +59,7 @@ def main(
     engine: EngineOption = "torch",
     precision: PrecisionOption = None,
     photo: PhotoOption = COFFEE,
-    count: Annotated[list[int], typer.Option(help="boxes in one call; repeat")] = [1, 10, 100],  # noqa: B006
+    count: Annotated[list[int] | None, typer.Option(help="boxes in one call, by default 1, 10 and 100; repeat")] = None,
     rounds: RoundsOption = 3,
     threads: ThreadsOption = None,
     device: str = "cpu",
@@ -73,7 +73,7 @@ def main(
         predictor.set_image(picture)
         reference = with_embedding(repvit_sam.load(checkpoint, device, engine="torch"), predictor)
         rows = []
-        for number in count:
+        for number in count or [1, 10, 100]:
             boxes = random_boxes(predictor.original_size, number)
             works: dict[str, Callable[[], object]] = {
                 "theirs": partial(theirs, reference, boxes),

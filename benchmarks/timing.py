@@ -24,13 +24,16 @@ import typer
 from numpy.typing import NDArray
 
 import repvit_sam
+from repvit_sam.build import build_from_checkpoint
 from repvit_sam.embedding import as_numpy
 from repvit_sam.files import atomic_write
 
 CheckpointOption = Annotated[str, typer.Option(help="a name from `repvit-sam weights list`, or a file")]
-CheckpointsOption = Annotated[list[str], typer.Option("--checkpoint", help="a name or a file; repeat for several")]
+CheckpointsOption = Annotated[list[str] | None, typer.Option("--checkpoint", help="by default `default`; repeat")]
 EngineOption = Annotated[str, typer.Option(help="as `load` takes it, or ENGINE:PRECISION, such as openvino:bf16")]
-EnginesOption = Annotated[list[str], typer.Option("--engine", help="ENGINE or ENGINE:PRECISION; repeat for several")]
+EnginesOption = Annotated[
+    list[str] | None, typer.Option("--engine", help="ENGINE or ENGINE:PRECISION, by default torch; repeat")
+]
 PrecisionOption = Annotated[str | None, typer.Option(help="of engines that are given without one")]
 PhotoOption = Annotated[Path, typer.Option(help="the photo to open")]
 RoundsOption = Annotated[int, typer.Option(min=1, help="counted rounds, after one to warm up")]
@@ -71,13 +74,16 @@ class Row:
 
 
 def alternate(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Call all works in turn (A B A B), one round to warm up and then ``rounds`` -> median milliseconds of each."""
+    """Call all works in turn (A B A B), one round to warm up and then ``rounds`` -> median milliseconds of each.
+
+    With no rounds the first one counts, for what happens only once.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
         for name, work in works.items():
             start = time.perf_counter()
             work()
-            if turn:
+            if turn or not rounds:
                 times[name].append((time.perf_counter() - start) * 1000)
     return {name: statistics.median(values) for name, values in times.items()}
 
@@ -89,7 +95,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def load_ours(checkpoint: str, engine: str, precision: str | None, device: str = "cpu") -> Any:
-    """``repvit_sam.load``; a precision goes along only if one was given, with ``--precision`` or as ENGINE:PRECISION."""
+    """``repvit_sam.load``, with a precision only if one was given: by ``--precision``, or as ENGINE:PRECISION."""
     name, _, own = engine.partition(":")
     wanted = own or precision
     load: Any = repvit_sam.load  # its overloads want literal engines
@@ -99,11 +105,10 @@ def load_ours(checkpoint: str, engine: str, precision: str | None, device: str =
 def load_published(checkpoint: str, device: str = "cpu") -> Any:
     """What stands for the published code: the same network unfused, in NCHW, eager, float32.
 
-    ``sam_model_registry`` builds it without any of the changes that ``load`` makes. The published checkpoint's
-    training form has the same operations; weights do not change the time.
+    It is built without any of the changes that ``load`` makes: batch norms and RepVGG branches stay apart, as in the
+    published RepViT-SAM, which runs its training form. Which weights are in it does not change the time.
     """
-    variant = repvit_sam.load(checkpoint, "cpu", engine="torch").variant
-    return repvit_sam.build_repvit_sam(variant, checkpoint, device=device)
+    return build_from_checkpoint(checkpoint).to(device).eval()
 
 
 def with_embedding(model: Any, predictor: repvit_sam.SamPredictor) -> Any:

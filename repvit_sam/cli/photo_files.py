@@ -17,7 +17,6 @@ from ..console import progress_bar, say, spinner
 from ..embedding import EncodedPhoto
 from ..errors import PhotoError, PromptError
 from ..loading import load
-from ..mask_generator import SamAutomaticMaskGenerator
 from ..masks import best_mask
 from ..photo import Photo, find_photos, read_photo
 from ..predictor import SamPredictor
@@ -83,6 +82,8 @@ def segment_photos(
 def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
     """All masks of every photo; writes overlay.png and masks.json. Returns how many photos failed."""
     with spinner("loading the model"):
+        from ..mask_generator import SamAutomaticMaskGenerator  # needs torch, which `segment` may not
+
         generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
 
     def read(path: Path) -> OpenedPhoto:
