@@ -62,7 +62,7 @@ def main(
             for one, done in runs.items():
                 setup = Setup(one, checkpoint, precision, photo, threads, points_per_side, pred_iou)
                 done.append(alone(generate_everything, setup))
-        rows = [row for one in engine for row in rows_of(one, runs[None], runs[one], points_per_side)]
+        rows = [row for one in engines for row in rows_of(one, runs[None], runs[one], points_per_side)]
         settings = {"checkpoint": checkpoint, "rounds": rounds, "pred_iou": pred_iou, "photo": photo.name}
         report(rows, json, settings)
 
