@@ -64,6 +64,13 @@ def _amount(value: float, unit: str) -> str:
     return f"{value:.0f} {unit}"
 
 
+def pictures_of(reports: dict[str, Any]) -> str:
+    """Markdown that shows the plots."""
+    shown = {"encode": ("Time to open a photo", "speed"), "prompt_count": ("Time by number of boxes", "prompt_count")}
+    lines = [f"![{text}](docs/pictures/{name}.svg)" for program, (text, name) in shown.items() if program in reports]
+    return "\n".join(["", "", *lines]) if lines else ""
+
+
 def put_between(text: str, content: str) -> str:
     """Replace what stands between the two comments.
 
@@ -133,7 +140,8 @@ def main(
     """Write the table into README.md, and the plots of those programs that have results."""
     with report_errors():
         reports = read_reports(results)
-        readme.write_text(put_between(readme.read_text(encoding="utf-8"), table(reports)), encoding="utf-8")
+        made = table(reports) + pictures_of(reports)
+        readme.write_text(put_between(readme.read_text(encoding="utf-8"), made), encoding="utf-8")
         typer.echo(readme)
         if "encode" in reports:
             plot_speed(reports, pictures / "speed.svg")

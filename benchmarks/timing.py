@@ -133,7 +133,7 @@ def random_boxes(photo_hw: tuple[int, int], count: int) -> NDArray[np.float64]:
 
 def machine() -> dict[str, Any]:
     """Processor, cores, instructions and memory: torch asks the processor, psutil the system, on every platform."""
-    ask = getattr(torch.cpu, "get_capabilities", dict)  # torch 2.10 and later
+    ask = getattr(torch.cpu, "get_capabilities", dict)  # newer versions of torch have it
     found = ask()
     return {
         "processor": found.get("cpu_name") or platform.processor() or platform.machine(),
