@@ -34,6 +34,7 @@ class Setup:
     threads: int | None = None
     points_per_side: int = 16
     pred_iou_thresh: float = 0.88
+    stability_score_thresh: float = 0.95
     boxes: int = 100
 
 
@@ -117,6 +118,7 @@ def _generator(setup: Setup, model: Any) -> Any:
         model,
         points_per_side=setup.points_per_side,
         pred_iou_thresh=setup.pred_iou_thresh,
+        stability_score_thresh=setup.stability_score_thresh,
         output_mode="coco_rle",
     )
 

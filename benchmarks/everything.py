@@ -21,7 +21,6 @@ from timing import (
     JsonOption,
     PhotoOption,
     PrecisionOption,
-    RoundsOption,
     Row,
     ThreadsOption,
     report,
@@ -35,11 +34,11 @@ def rows_of(engine: str, theirs: list[Everything], ours: list[Everything], point
     found, given = theirs[0].masks, ours[0].masks
     known, kept = matched(found, given)
     notes = f"{len(found)} and {len(given)} masks; {known} of theirs in ours, {kept} of ours in theirs"
-    times = [statistics.median(run.milliseconds for run in runs) for runs in (theirs, ours)]
-    peaks = [statistics.median(run.peak_mib for run in runs) for runs in (theirs, ours)]
+    time, their_time = (statistics.median(run.milliseconds for run in runs) for runs in (ours, theirs))
+    peak, their_peak = (statistics.median(run.peak_mib for run in runs) for runs in (ours, theirs))
     return [
-        Row(f"everything, {points}x{points} points, {engine}", *times, notes=notes),
-        Row(f"everything, {points}x{points}, {engine}, peak memory", *peaks, unit="MiB"),
+        Row(f"everything, {points}x{points} points, {engine}", their_time, time, notes=notes),
+        Row(f"everything, {points}x{points}, {engine}, peak memory", their_peak, peak, unit="MiB"),
     ]
 
 
@@ -50,7 +49,8 @@ def main(
     photo: PhotoOption = COFFEE,
     points_per_side: Annotated[int, typer.Option(min=1, help="of the grid")] = 16,
     pred_iou: Annotated[float, typer.Option(help="keep masks that the model rates above this")] = 0.88,
-    rounds: RoundsOption = 1,
+    stability: Annotated[float, typer.Option(help="keep masks at least this stable")] = 0.95,
+    rounds: Annotated[int, typer.Option(min=1, help="runs of each")] = 1,
     threads: ThreadsOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -60,7 +60,7 @@ def main(
         runs: dict[str | None, list[Everything]] = {None: [], **{one: [] for one in engines}}
         for _ in range(rounds):
             for one, done in runs.items():
-                setup = Setup(one, checkpoint, precision, photo, threads, points_per_side, pred_iou)
+                setup = Setup(one, checkpoint, precision, photo, threads, points_per_side, pred_iou, stability)
                 done.append(alone(generate_everything, setup))
         rows = [row for one in engines for row in rows_of(one, runs[None], runs[one], points_per_side)]
         settings = {"checkpoint": checkpoint, "rounds": rounds, "pred_iou": pred_iou, "photo": photo.name}

@@ -96,7 +96,7 @@ def example_folder(folder: Path, count: int) -> list[Path]:
     """The bundled photographs, again and again under other names."""
     folder.mkdir()
     sources = [repvit_sam.example_photo(name) for name in EXAMPLE_PHOTOS]
-    return [shutil.copy(sources[n % len(sources)], folder / f"{n:03}.jpg") for n in range(count)]
+    return [Path(shutil.copy(sources[n % len(sources)], folder / f"{n:03}.jpg")) for n in range(count)]
 
 
 def main(

@@ -36,7 +36,7 @@ EnginesOption = Annotated[
 ]
 PrecisionOption = Annotated[str | None, typer.Option(help="of engines that are given without one")]
 PhotoOption = Annotated[Path, typer.Option(help="the photo to open")]
-RoundsOption = Annotated[int, typer.Option(min=1, help="counted rounds, after one to warm up")]
+RoundsOption = Annotated[int, typer.Option(min=0, help="counted rounds, after one to warm up; 0 counts that one")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads; by default one a core")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the rows to this file as well")]
 
@@ -134,7 +134,7 @@ def random_boxes(photo_hw: tuple[int, int], count: int) -> NDArray[np.float64]:
 def machine() -> dict[str, Any]:
     """Processor, cores, instructions and memory: torch asks the processor, psutil the system, on every platform."""
     ask = getattr(torch.cpu, "get_capabilities", dict)  # newer versions of torch have it
-    found = ask()
+    found: dict[str, Any] = ask()
     return {
         "processor": found.get("cpu_name") or platform.processor() or platform.machine(),
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),

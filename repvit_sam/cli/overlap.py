@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from itertools import islice
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ def overlapped(
     compute: Callable[[Item, Read], Computed],
     write: Callable[[Item, Computed], Written],
     expected: tuple[type[Exception], ...],
-) -> Iterator[tuple[Item, Written | Exception]]:
+) -> Generator[tuple[Item, Written | Exception], None, None]:
     """Do all three steps for every item and yield the results in the order of the items.
 
     Args:
@@ -41,8 +41,10 @@ def overlapped(
     """
     reader, writer = _Thread("read"), _Thread("write")
     upcoming = iter(items)
-    reading = deque((item, reader.submit(read, item)) for item in islice(upcoming, AHEAD))
-    writing: deque[tuple[Item, Future[Written]]] = deque()
+    reading: deque[tuple[Item, Future[Any]]] = deque(
+        (item, reader.submit(read, item)) for item in islice(upcoming, AHEAD)
+    )
+    writing: deque[tuple[Item, Future[Any]]] = deque()
     try:
         while reading or writing:
             if reading:

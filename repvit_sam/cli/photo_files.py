@@ -27,11 +27,10 @@ from .result_files import FoundMask, ObjectPrompt, ResultFiles
 
 @dataclass(frozen=True)
 class OpenedPhoto:
-    """A photo that was read, on its canvas where the network wants one."""
+    """A photo that was read, and its canvas, for work that makes none of its own."""
 
     photo: Photo
-    canvas: NDArray[np.float32] | None
-    fit: CanvasFit
+    on_canvas: tuple[NDArray[np.float32], CanvasFit] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,13 @@ def segment_photos(
         photo = read_photo(path)
         for prompt in prompts:  # before the slow encoder runs
             check_prompts(*prompt.arrays(), None, fit_photo((photo.shape[0], photo.shape[1])))
-        return OpenedPhoto(photo, *photo_to_canvas(photo, backend.canvas_size))
+        return OpenedPhoto(photo, photo_to_canvas(photo, backend.canvas_size))
 
     def compute(path: Path, opened: OpenedPhoto, bar: Progress) -> list[FoundMask]:
         task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
-        predictor.encoded = EncodedPhoto(backend.encode(opened.canvas), opened.fit)
+        assert opened.on_canvas
+        canvas, fit = opened.on_canvas
+        predictor.encoded = EncodedPhoto(backend.encode(canvas), fit)
         found = []
         for prompt in prompts:
             found += _predict(predictor, prompt, every_mask)
@@ -87,8 +88,7 @@ def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint:
         generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
 
     def read(path: Path) -> OpenedPhoto:
-        photo = read_photo(path)  # the generator makes a canvas for each crop
-        return OpenedPhoto(photo, None, fit_photo((photo.shape[0], photo.shape[1])))
+        return OpenedPhoto(read_photo(path))  # the generator makes a canvas for each crop
 
     def compute(path: Path, opened: OpenedPhoto, bar: Progress) -> list[dict[str, Any]]:
         task = bar.add_task(f"{path.name}: points", total=None)
