@@ -32,25 +32,22 @@ from timing import (
 from repvit_sam.console import report_errors
 
 _HERE = str(Path(__file__).parent)
-_FIRST_MASK = """
-import sys; sys.path.insert(0, {here!r})
-from timing import COFFEE, {loader}
-import {library}, numpy as np
+_PREDICT = """
+import numpy as np
 from PIL import Image
-predictor = {library}.SamPredictor({loader}({arguments}))
-predictor.set_image(np.array(Image.open(COFFEE)))
+predictor.set_image(np.array(Image.open(repvit_sam.example_photo("coffee"))))
 predictor.predict(point_coords=np.array([[300, 200]]), point_labels=np.array([1]))
 """
+_OURS = "import repvit_sam; predictor = repvit_sam.SamPredictor(repvit_sam.load({!r}, 'cpu', **{!r}))" + _PREDICT
+_THEIRS = (
+    "import sys; sys.path.insert(0, {!r}); import repvit_sam, segment_anything; from timing import load_published; "
+    "predictor = segment_anything.SamPredictor(load_published({!r}))" + _PREDICT
+)
 
 
 def process(code: list[str], environment: Mapping[str, str]) -> Callable[[], object]:
     """Run Python with these arguments."""
     return lambda: subprocess.run([sys.executable, *code], env=dict(environment), check=True, stdout=subprocess.DEVNULL)
-
-
-def first_mask(library: str, loader: str, *arguments: object) -> list[str]:
-    words = ", ".join(map(repr, arguments))
-    return ["-c", _FIRST_MASK.format(here=_HERE, library=library, loader=loader, arguments=words)]
 
 
 def main(
@@ -67,7 +64,9 @@ def main(
         environment = {**os.environ, "REPVIT_SAM_CACHE": cache}
         if threads:
             environment["OMP_NUM_THREADS"] = str(threads)
-        ours = process(first_mask("repvit_sam", "load_ours", checkpoint, engine, precision), environment)
+        name, _, own = engine.partition(":")
+        chosen = {"engine": name, **({"precision": own or precision} if own or precision else {})}
+        ours = process(["-c", _OURS.format(checkpoint, chosen)], environment)  # imports only what the engine needs
         works: dict[str, Callable[[], object]] = {
             "their import": process(["-c", "import segment_anything"], environment),
             "import": process(["-c", "import repvit_sam"], environment),
@@ -76,7 +75,7 @@ def main(
         cold = 0.0
         if masks:
             cold = alternate({"cold": ours}, rounds=0)["cold"]
-            works["their mask"] = process(first_mask("segment_anything", "load_published", checkpoint), environment)
+            works["their mask"] = process(["-c", _THEIRS.format(_HERE, checkpoint)], environment)
             works["mask"] = ours
         times = alternate(works, rounds)
         rows = [
