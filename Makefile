@@ -1,12 +1,15 @@
 # Everything a person or CI runs. `make help` lists it.
 PYTHON ?= python3
 PORT ?= 7860
+ENGINE ?= torch
+ENGINES ?= --engine $(ENGINE)
+BENCH ?= encode clicks prompt_count everything folder startup memory photo_size
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test lint types format check wheel wheel-test clean
+.PHONY: help setup demo test bench lint types format check wheel wheel-test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +21,18 @@ demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for ano
 
 test: $(DEV_STAMP) ## Run the tests (six minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
+bench: $(DEV_STAMP) ## Time everything on an idle machine (a quarter of an hour), write README's table; BENCH="encode clicks" for parts
+	@for name in $(BENCH); do \
+		case $$name in \
+			encode) options="--checkpoint default --checkpoint small --checkpoint tinyvit_sam $(ENGINES)" ;; \
+			clicks) options="$(ENGINES)" ;; \
+			everything) options="--points-per-side 32 $(ENGINES)" ;; \
+			*) options="--engine $(ENGINE)" ;; \
+		esac; \
+		$(BIN)/python benchmarks/$$name.py $$options --json build/bench/$$name.json || exit 1; \
+	done
+	$(BIN)/python benchmarks/publish.py
 
 lint: $(DEV_STAMP) ## Check style and order of imports
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from repvit_sam.app.service import MaskService
 from repvit_sam.app.store import ModelStore, PhotoStore
 from repvit_sam.console import report_errors, spinner
 from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
+from repvit_sam.memory import keep_freed_memory
 
 _PORTS_TRIED = 20  # the one asked for, and those after it
 
@@ -100,4 +101,5 @@ def main(
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     typer.run(main)

@@ -32,6 +32,7 @@ from repvit_sam.distill.data.sources import read_sources
 from repvit_sam.distill.progress import ProgressBar
 from repvit_sam.distill.teacher import encode, load_teacher
 from repvit_sam.errors import PhotoError
+from repvit_sam.memory import keep_freed_memory
 from repvit_sam.modeling.sam import SamModel
 
 
@@ -193,4 +194,5 @@ def _rank_and_world() -> tuple[int, int]:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     typer.run(main)

@@ -18,6 +18,7 @@ from repvit_sam.console import report_errors
 from repvit_sam.distill.recipe import find_recipe, read_recipe, with_minutes
 from repvit_sam.distill.run.figures import print_figures
 from repvit_sam.distill.trainer import train
+from repvit_sam.memory import keep_freed_memory
 
 
 def main(
@@ -46,4 +47,5 @@ def main(
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     typer.run(main)

@@ -8,7 +8,7 @@ what was expected. It runs on any backend (backends/), and imports torch only fo
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +160,7 @@ class SamPredictor:
         self._encoded = (EncodedPhoto(embedding.contiguous(), fit),)
 
     def set_image_batch(self, image_list: Sequence[PhotoSource], image_format: str = "RGB") -> None:
-        """Encode several photos, of any sizes, for ``predict_batch``.
+        """Encode several photos, of any sizes, for ``predict_batch``; on CUDA eight at once.
 
         Args:
             image_list: photos, each anything ``read_photo`` takes.
@@ -179,7 +179,7 @@ class SamPredictor:
         if isinstance(image_list, (str, bytes, os.PathLike)) or not len(image_list):
             raise PhotoError(f"image_list must be a list of one or more photos, got {image_list!r:.50}")
         photos = [self._read(image, image_format) for image in image_list]
-        self._encoded = tuple(self._encode(photo) for photo in photos)
+        self._encoded = tuple(self._encode_all(photos))
 
     def predict(
         self,
@@ -410,8 +410,16 @@ class SamPredictor:
         return np.ascontiguousarray(photo[..., ::-1]) if image_format == "BGR" and is_array else photo
 
     def _encode(self, photo: NDArray[np.uint8]) -> EncodedPhoto:
-        canvas, fit = photo_to_canvas(photo, self._canvas_size)
-        return EncodedPhoto(self.backend.encode(canvas), fit)
+        return next(self._encode_all([photo]))
+
+    def _encode_all(self, photos: Sequence[NDArray[np.uint8]]) -> Iterator[EncodedPhoto]:
+        """Several canvases go through the encoder at once where that is faster."""
+        at_once = getattr(self.backend, "canvases_at_once", 1)
+        for start in range(0, len(photos), at_once):
+            part = [photo_to_canvas(photo, self._canvas_size) for photo in photos[start : start + at_once]]
+            embeddings = self.backend.encode(np.concatenate([canvas for canvas, _ in part]))
+            for index, (_, fit) in enumerate(part):
+                yield EncodedPhoto(embeddings[index : index + 1], fit)
 
     def _predict(
         self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool

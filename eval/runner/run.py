@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from repvit_sam.console import progress_bar
+from repvit_sam.memory import keep_freed_memory
 
 from .records import Record, RecordFolder
 
@@ -78,6 +79,7 @@ def run_job(
 
 def _evaluate(job: Job[Key], keys: Sequence[Key], workers: int) -> Iterator[tuple[Key, Record]]:
     if workers == 1:
+        keep_freed_memory()
         evaluate = job.start() if keys else None
         for key in keys:
             assert evaluate
@@ -104,6 +106,7 @@ class _Worker:
     def initialize(cls, job: Job[Any], threads: int) -> None:
         Thread(target=_exit_with_parent, daemon=True).start()
         torch.set_num_threads(threads)
+        keep_freed_memory()
         cls.job = job
 
     @classmethod

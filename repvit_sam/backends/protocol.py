@@ -29,7 +29,10 @@ class Backend(Protocol):
         """Where it computes: a ``torch.device`` on PyTorch, else a name such as "cpu"."""
 
     def encode(self, canvas: NDArray[np.float32]) -> Any:
-        """(1, 3, S, S), normalised and padded -> image_embedding (1, 256, S/16, S/16)."""
+        """(B, 3, S, S), normalised and padded -> image embeddings (B, 256, S/16, S/16).
+
+        B is 1, unless the backend has an attribute ``canvases_at_once``: then up to that many.
+        """
 
     def decode(self, image_embedding: Any, prompts: CanvasPrompts, masks: slice) -> tuple[Any, Any]:
         """B prompts on one photo -> low_res_logits (B, C, S/4, S/4) and iou_predictions (B, C).

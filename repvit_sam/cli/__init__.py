@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typer
 
+from ..memory import keep_freed_memory
 from . import demo, everything, export, segment, weights
 
 app = typer.Typer(
@@ -26,4 +27,5 @@ app.add_typer(export.app, name="export")
 
 def main() -> None:
     """The entry point of the installed command."""
+    keep_freed_memory()
     app()

@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.progress import Progress
 
-from ..canvas import fit_photo
+from ..canvas import CanvasFit, fit_photo, photo_to_canvas
 from ..console import progress_bar, say, spinner
+from ..embedding import EncodedPhoto
 from ..errors import PhotoError, PromptError
 from ..loading import load
-from ..mask_generator import SamAutomaticMaskGenerator
 from ..masks import best_mask
-from ..photo import find_photos, read_photo
+from ..photo import Photo, find_photos, read_photo
 from ..predictor import SamPredictor
 from ..prompts import check_prompts
+from .overlap import overlapped
 from .result_files import FoundMask, ObjectPrompt, ResultFiles
+
+
+@dataclass(frozen=True)
+class OpenedPhoto:
+    """A photo that was read, and its canvas, for work that makes none of its own."""
+
+    photo: Photo
+    on_canvas: tuple[NDArray[np.float32], CanvasFit] | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What is done for each photo: ``read`` and ``write`` in threads, ``compute`` between them."""
+
+    read: Callable[[Path], OpenedPhoto]
+    compute: Callable[[Path, OpenedPhoto, Progress], Any]
+    write: Callable[[ResultFiles, Any], list[str]]
+    checkpoint: str
 
 
 def segment_photos(
@@ -35,36 +58,46 @@ def segment_photos(
     """
     with spinner("loading the model"):
         predictor = SamPredictor(load(checkpoint, device))
+    backend = predictor.backend
 
-    def work(path: Path, folder: Path, bar: Progress) -> None:
-        task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
+    def read(path: Path) -> OpenedPhoto:
         photo = read_photo(path)
-        fit = fit_photo((photo.shape[0], photo.shape[1]))
         for prompt in prompts:  # before the slow encoder runs
-            check_prompts(*prompt.arrays(), None, fit)
-        predictor.set_image(photo)
+            check_prompts(*prompt.arrays(), None, fit_photo((photo.shape[0], photo.shape[1])))
+        return OpenedPhoto(photo, photo_to_canvas(photo, backend.canvas_size))
+
+    def compute(path: Path, opened: OpenedPhoto, bar: Progress) -> list[FoundMask]:
+        task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
+        assert opened.on_canvas
+        canvas, fit = opened.on_canvas
+        predictor.encoded = EncodedPhoto(backend.encode(canvas), fit)
         found = []
         for prompt in prompts:
             found += _predict(predictor, prompt, every_mask)
             bar.update(task, advance=1, description=f"{path.name}: masks")
-        for line in ResultFiles(path, photo, checkpoint, folder).write_found(found):
-            say(bar, line)
+        return found
 
-    return _each_photo(words, out, work)
+    return _each_photo(words, out, Steps(read, compute, ResultFiles.write_found, checkpoint))
 
 
 def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
     """All masks of every photo; writes overlay.png and masks.json. Returns how many photos failed."""
     with spinner("loading the model"):
+        from ..mask_generator import SamAutomaticMaskGenerator  # needs torch, which `segment` may not
+
         generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
 
-    def work(path: Path, folder: Path, bar: Progress) -> None:
-        task = bar.add_task(f"{path.name}: points", total=None)
-        photo = read_photo(path)
-        records = generator.generate(photo, lambda done, total: bar.update(task, completed=done, total=total))
-        say(bar, ResultFiles(path, photo, checkpoint, folder).write_everything(records))
+    def read(path: Path) -> OpenedPhoto:
+        return OpenedPhoto(read_photo(path))  # the generator makes a canvas for each crop
 
-    return _each_photo(words, out, work)
+    def compute(path: Path, opened: OpenedPhoto, bar: Progress) -> list[dict[str, Any]]:
+        task = bar.add_task(f"{path.name}: points", total=None)
+        return generator.generate(opened.photo, lambda done, total: bar.update(task, completed=done, total=total))
+
+    def write(files: ResultFiles, records: list[dict[str, Any]]) -> list[str]:
+        return [files.write_everything(records)]
+
+    return _each_photo(words, out, Steps(read, compute, write, checkpoint))
 
 
 def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) -> list[FoundMask]:
@@ -73,23 +106,39 @@ def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) ->
     return [FoundMask(prompt, masks[index], float(ious[index])) for index in chosen]
 
 
-def _each_photo(words: list[str], out: Path, work: Callable[[Path, Path, Progress], None]) -> int:
-    """Call ``work`` for every photo; the error of one photo among several is printed, and the rest go on."""
+def _each_photo(words: list[str], out: Path, steps: Steps) -> int:
+    """Take the steps for every photo; the error of one photo among several is printed, and the rest go on."""
     paths = find_photos(words)
+    folders = [out / name if len(paths) > 1 else out for name in _folder_names(paths)]
     failures = 0
     with progress_bar() as bar:
         task = bar.add_task("photos", total=len(paths), visible=len(paths) > 1)
-        for path, name in zip(paths, _folder_names(paths), strict=True):
+
+        def compute(item: tuple[Path, Path], opened: OpenedPhoto) -> tuple[Photo, Any]:
             try:
-                work(path, out / name if len(paths) > 1 else out, bar)
-            except (PhotoError, PromptError) as error:
-                if len(paths) == 1:
-                    raise
-                say(bar, f"Error: {path}: {error}" if isinstance(error, PromptError) else f"Error: {error}", err=True)
-                failures += 1
-            for inner in set(bar.task_ids) - {task}:  # those of this photo
-                bar.remove_task(inner)
-            bar.advance(task)
+                return opened.photo, steps.compute(item[0], opened, bar)
+            finally:
+                for inner in set(bar.task_ids) - {task}:  # those of this photo
+                    bar.remove_task(inner)
+
+        def write(item: tuple[Path, Path], computed: tuple[Photo, Any]) -> list[str]:
+            (path, folder), (photo, found) = item, computed
+            return steps.write(ResultFiles(path, photo, steps.checkpoint, folder), found)
+
+        items = zip(paths, folders, strict=True)
+        results = overlapped(items, lambda item: steps.read(item[0]), compute, write, (PhotoError, PromptError))
+        with closing(results):
+            for (path, _), result in results:
+                if isinstance(result, Exception):
+                    if len(paths) == 1:
+                        raise result
+                    name = f"{path}: " if isinstance(result, PromptError) else ""
+                    say(bar, f"Error: {name}{result}", err=True)
+                    failures += 1
+                else:
+                    for line in result:
+                        say(bar, line)
+                bar.advance(task)
     return failures
 
 

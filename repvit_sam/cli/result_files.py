@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,5 +136,7 @@ class _DecodedMasks(Sequence[Mask]):
 
 
 def _write_picture(path: Path, picture: Any) -> None:
+    compressed = io.BytesIO()  # slow; stopped here by Ctrl-C, it leaves nothing on the disk
+    Image.fromarray(picture).save(compressed, "PNG")
     with atomic_write(path) as beside:
-        Image.fromarray(picture).save(beside)
+        beside.write_bytes(compressed.getvalue())

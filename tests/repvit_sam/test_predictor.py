@@ -6,6 +6,7 @@ from segment_anything import SamPredictor as ReferencePredictor
 from segment_anything.modeling import Sam
 
 import repvit_sam
+from repvit_sam.backends.pytorch import TorchBackend
 from repvit_sam.checkpoints import find_checkpoint
 from repvit_sam.errors import CheckpointError, PhotoError, PhotoNotSetError, PromptError
 from repvit_sam.masks import mask_slice
@@ -189,6 +190,20 @@ def test_photos_of_a_batch_get_their_own_masks(small, coffee, formula_photo):
     assert len(ious) == len(logits) == 2
     predictor.set_image(formula_photo)
     np.testing.assert_array_equal(masks[1], predictor.predict(box=[100, 60, 200, 160], multimask_output=False)[0])
+
+
+def test_photos_that_are_encoded_together_are_encoded_as_one_by_one(small, coffee, formula_photo):
+    class TwoAtOnce(TorchBackend):  # as on CUDA
+        canvases_at_once = 2
+
+    photos = [coffee, formula_photo, np.ascontiguousarray(coffee[:90])]
+    together, single = repvit_sam.SamPredictor(TwoAtOnce(small)), repvit_sam.SamPredictor(small)
+    together.set_image_batch(photos)
+    single.set_image_batch(photos)
+    for ours, theirs in zip(together._encoded, single._encoded, strict=True):
+        assert ours.fit == theirs.fit
+        assert ours.image_embedding.shape == (1, 256, 16, 16)
+        np.testing.assert_allclose(ours.image_embedding, theirs.image_embedding, atol=1e-4)
 
 
 def test_lists_of_the_wrong_length_are_refused(small, formula_photo):

@@ -53,6 +53,12 @@ def test_help_answers_without_loading_torch():
     assert "segment" in run("--help").stdout
 
 
+def test_the_work_of_segment_is_imported_without_torch():
+    """A backend may do without it."""
+    code = "import sys, repvit_sam.cli.photo_files; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_the_package_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "repvit_sam.cli", "--help"], capture_output=True, text=True, check=True

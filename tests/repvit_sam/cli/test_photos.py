@@ -76,8 +76,24 @@ def test_a_folder_gets_a_sub_folder_a_photo_and_a_bad_photo_does_not_stop_the_re
     assert result.exit_code == 1
     assert "c.jpg is not a picture" in result.stderr
     assert "d.png: point_coords must be in pixels of the photo, 4 wide" in result.stderr
+    assert result.stderr.index("c.jpg is not") < result.stderr.index("d.png: point_coords")
     assert "2 of the photos failed" in result.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "a.png", "b"]
+
+
+def test_a_folder_gives_in_its_order_what_one_photo_after_the_other_gives(light, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    names = ("a", "b", "c", "d")
+    for number, name in enumerate(names):
+        Image.effect_noise((60 + 300 * (number == 1), 40), 90).save(photos / f"{name}.png")  # b takes longest to write
+    words = ("--point", "30,20", *light, "--out")
+    lines = run("segment", photos, *words, tmp_path / "all").stdout.splitlines()
+    assert [line.split(" mask ")[0] for line in lines] == [str(photos / f"{name}.png") for name in names]
+    for name in names[:2]:
+        assert run("segment", photos / f"{name}.png", *words, tmp_path / name).exit_code == 0
+        for file in ("masks.json", "overlay.png", "mask.png"):
+            assert (tmp_path / name / file).read_bytes() == (tmp_path / "all" / name / file).read_bytes()
 
 
 def test_everything_writes_overlay_and_json(light, tmp_path):
