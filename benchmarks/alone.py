@@ -36,6 +36,7 @@ class Setup:
     pred_iou_thresh: float = 0.88
     stability_score_thresh: float = 0.95
     boxes: int = 100
+    mode: str = "fast"  # of ours
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,14 @@ def matched(theirs: list[Any], ours: list[Any], least_iou: float = 0.95) -> tupl
 
 def _generator(setup: Setup, model: Any) -> Any:
     library: Any = repvit_sam if setup.engine else segment_anything
+    ours = {"mode": setup.mode} if setup.engine else {}
     return library.SamAutomaticMaskGenerator(
         model,
         points_per_side=setup.points_per_side,
         pred_iou_thresh=setup.pred_iou_thresh,
         stability_score_thresh=setup.stability_score_thresh,
         output_mode="coco_rle",
+        **ours,
     )
 
 

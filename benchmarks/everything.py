@@ -10,6 +10,7 @@ run has a process of its own, in turn (A B A B), so that each peak of memory is 
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -27,10 +28,13 @@ from timing import (
 )
 
 from repvit_sam.console import report_errors
+from repvit_sam.mask_generator import MODES
+
+REFERENCE = (None, "")
 
 
 def rows_of(engine: str, theirs: list[Everything], ours: list[Everything], points: int) -> list[Row]:
-    """Time and memory of one engine."""
+    """Time and memory of one engine in one mode."""
     found, given = theirs[0].masks, ours[0].masks
     known, kept = matched(found, given)
     notes = f"{len(found)} and {len(given)} masks; {known} of theirs in ours, {kept} of ours in theirs"
@@ -50,19 +54,20 @@ def main(
     points_per_side: Annotated[int, typer.Option(min=1, help="of the grid")] = 16,
     pred_iou: Annotated[float, typer.Option(help="keep masks that the model rates above this")] = 0.88,
     stability: Annotated[float, typer.Option(help="keep masks at least this stable")] = 0.95,
+    mode: Annotated[list[str] | None, typer.Option(help="of ours: exact, fast; give it again for both")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="runs of each")] = 1,
     threads: ThreadsOption = None,
     json: JsonOption = None,
 ) -> None:
     """Milliseconds and peak memory of everything mode, and how its masks compare with segment_anything's."""
-    engines = engine or ["torch"]
+    ours = [(one, chosen) for one in engine or ["torch"] for chosen in mode or MODES]
     with report_errors():
-        runs: dict[str | None, list[Everything]] = {None: [], **{one: [] for one in engines}}
+        runs: dict[tuple[str | None, str], list[Everything]] = {REFERENCE: [], **{one: [] for one in ours}}
         for _ in range(rounds):
-            for one, done in runs.items():
+            for (one, chosen), done in runs.items():
                 setup = Setup(one, checkpoint, precision, photo, threads, points_per_side, pred_iou, stability)
-                done.append(alone(generate_everything, setup))
-        rows = [row for one in engines for row in rows_of(one, runs[None], runs[one], points_per_side)]
+                done.append(alone(generate_everything, replace(setup, mode=chosen)))
+        rows = [row for one in ours for row in rows_of(" ".join(one), runs[REFERENCE], runs[one], points_per_side)]
         settings = {"checkpoint": checkpoint, "rounds": rounds, "pred_iou": pred_iou, "photo": photo.name}
         report(rows, json, settings)
 

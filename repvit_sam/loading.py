@@ -87,5 +87,5 @@ def load(
     if fuse:
         model.fuse()
     if chosen.type in ("cpu", "cuda"):
-        model.image_encoder.to(memory_format=torch.channels_last)  # a fifth faster on CPUs: benchmarks/encoder.py
+        model.image_encoder.to(memory_format=torch.channels_last)  # a fifth faster on CPUs: benchmarks/encode.py
     return model.to(chosen).eval()

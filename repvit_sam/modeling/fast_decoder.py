@@ -13,7 +13,7 @@ the time on a CPU, because
 * only the masks that the caller wants are computed: not those of another kind, nor those that are rated too low.
 
 Source of the network: Kirillov et al., Segment Anything (arXiv 2304.02643), appendix A; segment_anything.modeling.
-benchmarks/click.py and benchmarks/boxes.py measure it; tests/repvit_sam/modeling/test_fast_decoder.py compares it with
+benchmarks/clicks.py and benchmarks/prompt_count.py measure it; tests/repvit_sam/modeling/test_fast_decoder.py compares it with
 segment_anything's.
 """
 
