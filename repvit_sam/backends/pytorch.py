@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,16 @@ from ..prompts import CanvasPrompts
 class TorchBackend:
     """A model of this package, or a ``Sam`` of segment_anything, as a ``Backend``.
 
+    Args:
+        precision: "fp32", or "bf16" for the image encoder; the embedding and the decoder are float32 in both.
+
     Attributes:
         torch_model: the model.
     """
 
-    def __init__(self, model: Sam) -> None:
+    def __init__(self, model: Sam, precision: str = "fp32") -> None:
         self.torch_model = model
+        self.precision = precision
 
     @property
     def canvas_size(self) -> int:
@@ -35,11 +40,17 @@ class TorchBackend:
         """See ``Backend``."""
         return self.torch_model.device
 
+    @property
+    def label(self) -> str:
+        """See ``Backend``."""
+        return f"PyTorch {self.precision}"
+
     @torch.no_grad()
     def encode(self, canvas: NDArray[np.float32]) -> Tensor:
         """See ``Backend``."""
-        embedding: Tensor = self.torch_model.image_encoder(torch.from_numpy(canvas).to(self.device))
-        return embedding.contiguous()
+        with torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext():
+            embedding: Tensor = self.torch_model.image_encoder(torch.from_numpy(canvas).to(self.device))
+        return embedding.float().contiguous()
 
     @torch.no_grad()
     def decode(self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from . import demo, everything, export, segment, weights
+from . import cache, demo, everything, export, segment, weights
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -21,6 +21,7 @@ app.command()(everything.everything)
 app.command()(demo.demo)
 app.command()(weights.info)
 app.add_typer(weights.app, name="weights")
+app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")
 
 

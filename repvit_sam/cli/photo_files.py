@@ -9,14 +9,14 @@ from typing import Any
 from rich.progress import Progress
 
 from ..canvas import fit_photo
-from ..console import progress_bar, say, spinner
+from ..console import progress_bar, say
 from ..errors import PhotoError, PromptError
-from ..loading import load
 from ..mask_generator import SamAutomaticMaskGenerator
 from ..masks import best_mask
 from ..photo import find_photos, read_photo
 from ..predictor import SamPredictor
 from ..prompts import check_prompts
+from .options import ModelOptions
 from .result_files import FoundMask, ObjectPrompt, ResultFiles
 
 
@@ -24,8 +24,7 @@ def segment_photos(
     words: list[str],
     prompts: Sequence[ObjectPrompt],
     every_mask: bool,
-    checkpoint: str,
-    device: str,
+    model: ModelOptions,
     out: Path,
 ) -> int:
     """Masks for the same prompts on every photo; writes mask.png, cutout.png, overlay.png and masks.json.
@@ -33,8 +32,7 @@ def segment_photos(
     Returns:
         how many photos failed; the error of each is on stderr.
     """
-    with spinner("loading the model"):
-        predictor = SamPredictor(load(checkpoint, device))
+    predictor = SamPredictor(model.load())
 
     def work(path: Path, folder: Path, bar: Progress) -> None:
         task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
@@ -47,22 +45,21 @@ def segment_photos(
         for prompt in prompts:
             found += _predict(predictor, prompt, every_mask)
             bar.update(task, advance=1, description=f"{path.name}: masks")
-        for line in ResultFiles(path, photo, checkpoint, folder).write_found(found):
+        for line in ResultFiles(path, photo, model.checkpoint, folder).write_found(found):
             say(bar, line)
 
     return _each_photo(words, out, work)
 
 
-def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
+def everything_in_photos(words: list[str], settings: dict[str, Any], model: ModelOptions, out: Path) -> int:
     """All masks of every photo; writes overlay.png and masks.json. Returns how many photos failed."""
-    with spinner("loading the model"):
-        generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
+    generator = SamAutomaticMaskGenerator(model.load(), output_mode="coco_rle", **settings)
 
     def work(path: Path, folder: Path, bar: Progress) -> None:
         task = bar.add_task(f"{path.name}: points", total=None)
         photo = read_photo(path)
         records = generator.generate(photo, lambda done, total: bar.update(task, completed=done, total=total))
-        say(bar, ResultFiles(path, photo, checkpoint, folder).write_everything(records))
+        say(bar, ResultFiles(path, photo, model.checkpoint, folder).write_everything(records))
 
     return _each_photo(words, out, work)
 
