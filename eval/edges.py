@@ -40,7 +40,16 @@ from repvit_sam.eval.prompting.mask_edges import BOX_NMS_THRESH, POINTS_PER_SIDE
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, PrecisionName, SavePictures, Workers
+from repvit_sam.eval.runner.options import (
+    Checkpoint,
+    Device,
+    EngineName,
+    Limit,
+    Out,
+    PrecisionName,
+    SavePictures,
+    Workers,
+)
 from repvit_sam.eval.runner.pictures import Example, add_caption
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary

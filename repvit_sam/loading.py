@@ -126,9 +126,7 @@ def _load_export(folder: str | os.PathLike[str], device: str, canvas: int | None
     return OnnxBackend(folder, device=device, canvas=canvas)
 
 
-def _load_torch(
-    name_or_path: str | os.PathLike[str], device: torch.device, fuse: bool, canvas: int | None
-) -> SamModel:
+def _load_torch(name_or_path: str | os.PathLike[str], device: torch.device, fuse: bool, canvas: int | None) -> SamModel:
     import torch
 
     from .build import build_from_checkpoint

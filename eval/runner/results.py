@@ -15,7 +15,6 @@ import torch
 import typer
 
 import repvit_sam
-from repvit_sam.device import pick_device
 from repvit_sam.files import atomic_write
 
 from ..metrics import Metrics

@@ -1,4 +1,4 @@
-"""Which engine computes, and in which precision: the rule of ``load(engine="auto")``. docs/deployment.md has it as a table.
+"""Which engine computes, and in which precision: the rule of ``load(engine="auto")``; docs/deployment.md has the table.
 
 ``choose`` depends only on its arguments; ``this_machine`` looks at the computer.
 """

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -151,10 +152,8 @@ def _is_whole(path: Path, made_from: Mapping[str, str]) -> bool:
             return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    try:
+    with suppress(OSError):  # a folder that can only be read
         os.utime(manifest)
-    except OSError:
-        pass  # a folder that can only be read
     return True
 
 

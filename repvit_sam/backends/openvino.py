@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import RepVitSamError
 from ..modeling.sam import SamModel
+from .choice import native_bf16_on_cpu
 from .model_cache import ModelCache
 from .openvino_convert import (
     convert_encoder,
@@ -25,7 +26,6 @@ from .openvino_convert import (
 )
 from .pytorch import TorchBackend
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # int8: of the layers that are not quantized
 _log = logging.getLogger("repvit_sam")
 
 
@@ -90,7 +90,9 @@ class OpenVinoBackend(TorchBackend):
             self._openvino.save_model(made[0], folder / "encoder.xml", compress_to_fp16=False)
 
         try:
-            folder = cache.get(f"openvino-{self.torch_model.variant}", self._settings(photos), build)
+            settings = self._settings(photos)
+            name = f"openvino-{self.torch_model.variant}-{self.canvas_size}-{settings['weights']}"
+            folder = cache.get(name, settings, build)
             return made[0] if made else self._openvino.Core().read_model(folder / "encoder.xml")
         except (OSError, RuntimeError) as error:  # OpenVINO's own errors are RuntimeErrors
             _log.warning("the converted model cannot be kept, each start converts it again: %s", error)
@@ -115,8 +117,10 @@ class OpenVinoBackend(TorchBackend):
         return converted
 
     def _compile(self, converted: Any) -> Any:
+        # int8: layers that are not quantized compute in bf16 where the processor has it
+        half = self.precision == "bf16" or (self.precision == "int8" and native_bf16_on_cpu())
         options = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),  # torch.set_num_threads holds for both
             "ENABLE_CPU_PINNING": False,  # processes side by side would be bound to the same cores
