@@ -3,7 +3,7 @@
     python eval/tools/parity.py --data DIR --checkpoint small --engine openvino:bf16 --engine openvino:int8
     python eval/tools/parity.py --data DIR --checkpoint small --export onnx_fp32 --export onnx_int8
 
-For each: IoU between its masks and those of PyTorch in fp32 (mean, minimum, share below 0.99), and the box mIoU of both.
+For each: IoU between its masks and those of PyTorch in fp32 (mean, least, share below 0.99), and the box mIoU of both.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ def convert_encoder(encoder: nn.Module, canvas_size: int) -> Any:
             traced = TorchScriptPythonDecoder(encoder, example_input=(example,))
             converted = front_end.convert(front_end.load(traced))
             converted.reshape(list(example.shape))
-    except RuntimeError as error:
-        raise RepVitSamError(f"OpenVINO cannot convert this image encoder: {_first_line(error)}") from None
+    except Exception as error:  # OpenVINO's own classes, and torch's errors of tracing
+        raise RepVitSamError(f"OpenVINO cannot convert this image encoder: {_last_line(error)}") from None
     return converted
 
 
@@ -142,5 +142,6 @@ def _quiet_nncf() -> Iterator[None]:
         logging.disable(level)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _last_line(error: Exception) -> str:
+    """The line that says what happened; those before say where in OpenVINO."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
