@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ..embedding import encoder_fingerprint
 from ..modeling.decoder import decode
+from ..modeling.image_encoder import ImageEncoder
 from ..prompts import CanvasPrompts
 
 
@@ -48,9 +48,11 @@ class TorchBackend:
     @torch.no_grad()
     def encode(self, canvas: NDArray[np.float32]) -> Tensor:
         """See ``Backend``."""
-        with torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext():
-            embedding: Tensor = self.torch_model.image_encoder(torch.from_numpy(canvas).to(self.device))
-        return embedding.float().contiguous()
+        tensor = torch.from_numpy(canvas).to(self.device)
+        embedding: Tensor = (
+            self._in_bf16(tensor) if self.precision == "bf16" else self.torch_model.image_encoder(tensor)
+        )
+        return embedding.contiguous()
 
     @torch.no_grad()
     def decode(self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice) -> tuple[Tensor, Tensor]:
@@ -70,6 +72,16 @@ class TorchBackend:
     def from_numpy(self, image_embedding: NDArray[np.float32]) -> Tensor:
         """See ``Backend``."""
         return torch.from_numpy(image_embedding).to(self.device)
+
+    def _in_bf16(self, canvas: Tensor) -> Tensor:
+        """The encoder's body in bf16 and SAM's neck in float32, which halves the error of the embedding."""
+        encoder = self.torch_model.image_encoder
+        with torch.autocast(self.device.type, torch.bfloat16):
+            if not isinstance(encoder, ImageEncoder):  # SAM's own ViTs
+                return encoder(canvas).float()
+            body: Any = encoder.body
+            features: Tensor = body.forward_features(canvas)
+        return encoder.neck(features.float())
 
     def _tensor(self, array: Any, dtype: torch.dtype = torch.float) -> Tensor | None:
         return None if array is None else torch.as_tensor(array, dtype=dtype, device=self.device)
