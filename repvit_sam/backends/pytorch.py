@@ -48,10 +48,8 @@ class TorchBackend:
     @torch.no_grad()
     def encode(self, canvas: NDArray[np.float32]) -> Tensor:
         """See ``Backend``."""
-        tensor = torch.from_numpy(canvas).to(self.device)
-        embedding: Tensor = (
-            self._in_bf16(tensor) if self.precision == "bf16" else self.torch_model.image_encoder(tensor)
-        )
+        compute = self._in_bf16 if self.precision == "bf16" else self.torch_model.image_encoder
+        embedding: Tensor = compute(torch.from_numpy(canvas).to(self.device))
         return embedding.contiguous()
 
     @torch.no_grad()

@@ -216,7 +216,7 @@ def test_an_encoder_that_cannot_be_converted_is_named(cache):
 
     model = tiny_model(64)
     model.image_encoder = Strange()
-    with pytest.raises(RepVitSamError, match="cannot convert this image encoder: .*linalg_eigvals"):
+    with pytest.raises(RepVitSamError, match=r"cannot convert this image encoder: .*linalg_eigvals"):
         backend_of(model, cache=cache)
     assert cache.entries() == []
 
