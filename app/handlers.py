@@ -75,6 +75,7 @@ class Handlers:
         return {
             "version": repvit_sam.__version__,
             "device": str(models.device),
+            "engine": models.label,
             "checkpoints": [{"name": name, "label": label} for name, label in models.names().items()],
             "checkpoint": models.first,
             "examples": self._examples,

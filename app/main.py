@@ -15,7 +15,7 @@ from repvit_sam.app.limits import MAX_UPLOAD
 from repvit_sam.app.page import build_page, middleware, static_routes
 from repvit_sam.app.service import MaskService
 from repvit_sam.app.store import ModelStore, PhotoStore
-from repvit_sam.console import report_errors, spinner
+from repvit_sam.console import loading_model, report_errors
 from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 from repvit_sam.memory import keep_freed_memory
 
@@ -23,12 +23,19 @@ _PORTS_TRIED = 20  # the one asked for, and those after it
 
 
 def serve(
-    checkpoint: str = "default", device: str = "auto", host: str = "127.0.0.1", port: int = 7860, mcp: bool = False
+    checkpoint: str = "default",
+    device: str = "auto",
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    mcp: bool = False,
+    engine: str = "auto",
+    precision: str = "auto",
 ) -> None:
     """Load the model and serve the page until Ctrl-C.
 
     Args:
         mcp: offer the programming interface as an MCP tool too; needs ``pip install 'gradio[mcp]'``.
+        engine, precision: what computes, as in ``load``.
 
     Raises:
         ValueError: the host is not an address of this machine, or neither the port nor one of the next 19 is free.
@@ -37,9 +44,9 @@ def serve(
     chosen = free_port(host, port)
     if chosen != port:
         typer.echo(f"port {port} is in use; taking {chosen}", err=True)
-    with spinner("loading the model"):
+    with loading_model():
         examples = [example_photo(name) for name in EXAMPLE_PHOTOS]
-        service = MaskService(ModelStore(checkpoint, device), PhotoStore(examples))
+        service = MaskService(ModelStore(checkpoint, device, engine, precision), PhotoStore(examples))
         service.warm_up()
     page = build_page(Handlers(service))
     page.queue(default_concurrency_limit=1).launch(
@@ -93,11 +100,13 @@ def main(
     ] = "127.0.0.1",
     checkpoint: Annotated[str, typer.Option(help="name or path")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, torch or openvino")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8")] = "auto",
     mcp: Annotated[bool, typer.Option("--mcp", help="offer the programming interface as an MCP tool too")] = False,
 ) -> None:
     """Serve the web page."""
     with report_errors():
-        serve(checkpoint, device, host, port, mcp)
+        serve(checkpoint, device, host, port, mcp, engine, precision)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ import secrets
 import threading
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cachetools import LRUCache, TTLCache
 
 import repvit_sam
-from repvit_sam import EncodedPhoto, PhotoError, SamModel
+from repvit_sam import EncodedPhoto, PhotoError
+from repvit_sam.backends import Backend, as_backend
 from repvit_sam.checkpoints import ALIASES, CHECKPOINTS
 from repvit_sam.photo import Photo, read_photo
 
@@ -105,25 +107,28 @@ class ModelStore:
     Attributes:
         first: the name of the checkpoint that the server was started with.
         device: where the models compute.
+        label: what computes the image encoder, such as "OpenVINO bf16".
     """
 
-    def __init__(self, checkpoint: str, device: str) -> None:
+    def __init__(self, checkpoint: str, device: str, engine: str = "torch", precision: str = "auto") -> None:
         self.first = checkpoint if checkpoint in _installed() else Path(checkpoint).name  # visitors see no folders
         self._first_path = checkpoint
-        self._device = device
-        self._loaded: LRUCache[str, SamModel] = LRUCache(_MAX_MODELS)
-        self.device = self.get(self.first).device
+        self._load = partial(repvit_sam.load, device=device, engine=engine, precision=precision)
+        self._loaded: LRUCache[str, Backend] = LRUCache(_MAX_MODELS)
+        backend = self.get(self.first)
+        self.device, self.label = backend.device, backend.label
 
     def names(self) -> dict[str, str]:
         """Name -> label; the checkpoint that the server was started with first."""
         return {self.first: self.first, **_installed()}
 
-    def get(self, name: str) -> SamModel:
+    def get(self, name: str) -> Backend:
         """Raises RequestError for a name that is not on the list: no path of a visitor's is opened."""
         if name not in self.names():
             raise RequestError(f"checkpoint {name!r} is not installed here; there are {', '.join(self.names())}")
         if name not in self._loaded:
-            self._loaded[name] = repvit_sam.load(self._first_path if name == self.first else name, self._device)
+            # as a backend, which keeps what it computed once for each photo
+            self._loaded[name] = as_backend(self._load(self._first_path if name == self.first else name))
         return self._loaded[name]
 
 

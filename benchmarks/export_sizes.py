@@ -15,12 +15,13 @@ import typer
 
 import repvit_sam
 from repvit_sam.build import build_repvit_sam
+from repvit_sam.calibration import calibration_photos
 from repvit_sam.console import report_errors
 from repvit_sam.export.config import COREML_PRECISIONS, ONNX_PRECISIONS
 from repvit_sam.export.coreml import convert_decoder, convert_encoder
 from repvit_sam.export.coreml_runtime.model import CoreMLEncoder
 from repvit_sam.export.onnx import write_decoder, write_encoder
-from repvit_sam.export.quantize import calibration_photos, to_fp16, to_int8
+from repvit_sam.export.quantize import to_fp16, to_int8
 from repvit_sam.export.traceable import prepare
 from repvit_sam.export.verify import Comparison, PyTorchReference
 from repvit_sam.modeling.image_encoder import TIMM_ENCODERS

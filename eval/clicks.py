@@ -36,7 +36,16 @@ from repvit_sam.eval.prompting.click_scores import Score, mean_scores, merged, s
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SavePictures, Workers
+from repvit_sam.eval.runner.options import (
+    Checkpoint,
+    Device,
+    EngineName,
+    Limit,
+    Out,
+    PrecisionName,
+    SavePictures,
+    Workers,
+)
 from repvit_sam.eval.runner.pictures import Example, draw_prompted
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
@@ -169,6 +178,7 @@ def main(
     teacher: Annotated[str | None, typer.Option(help="a checkpoint whose masks are compared")] = None,
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
@@ -177,7 +187,7 @@ def main(
 ) -> None:
     """Mean IoU with boxes, points and simulated clicks from ground truth."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         chosen = find_protocol(
             protocol,
             clicks=read_clicks(clicks),

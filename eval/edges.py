@@ -40,7 +40,16 @@ from repvit_sam.eval.prompting.mask_edges import BOX_NMS_THRESH, POINTS_PER_SIDE
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SavePictures, Workers
+from repvit_sam.eval.runner.options import (
+    Checkpoint,
+    Device,
+    EngineName,
+    Limit,
+    Out,
+    PrecisionName,
+    SavePictures,
+    Workers,
+)
 from repvit_sam.eval.runner.pictures import Example, add_caption
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
@@ -191,6 +200,7 @@ def main(
     ] = POINTS_PER_SIDE,
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
@@ -199,7 +209,7 @@ def main(
 ) -> None:
     """ODS, OIS, AP and R50 of a checkpoint's edges."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = EdgesConfig(run, data, images, truth, sample, seed, points_per_side)
         chosen = choose(annotated_photos(data, images, truth, limit), sample, seed)
         photos = {photo.name: photo for photo in chosen}

@@ -30,7 +30,16 @@ from repvit_sam.eval.prompting.box_protocols import BOX_PROTOCOLS, BoxProtocol, 
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SavePictures, Workers
+from repvit_sam.eval.runner.options import (
+    Checkpoint,
+    Device,
+    EngineName,
+    Limit,
+    Out,
+    PrecisionName,
+    SavePictures,
+    Workers,
+)
 from repvit_sam.eval.runner.pictures import matched_examples
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
@@ -160,6 +169,7 @@ def main(
     detections: Annotated[int | None, typer.Option(min=1, help="boxes an image (default 100, LVIS 300)")] = None,
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
@@ -168,7 +178,7 @@ def main(
 ) -> None:
     """Mask AP of a checkpoint that is prompted with boxes."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         chosen = find_protocol(protocol, masks=masks, refinements=refinements, score=score)
         config = InstancesConfig(run, dataset, images, annotations, boxes, detections, chosen)
         data, prompts = read_data(config)

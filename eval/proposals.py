@@ -43,7 +43,16 @@ from repvit_sam.eval.prompting.everything import (
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, Limit, Out, SavePictures, Workers
+from repvit_sam.eval.runner.options import (
+    Checkpoint,
+    Device,
+    EngineName,
+    Limit,
+    Out,
+    PrecisionName,
+    SavePictures,
+    Workers,
+)
 from repvit_sam.eval.runner.pictures import Example, draw_masks
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
@@ -187,6 +196,8 @@ def main(
     mode: Mode = None,
     rank: Annotated[str, typer.Option(help=", ".join(RANKS))] = "mean",
     checkpoint: Checkpoint = "default",
+    engine: EngineName = "torch",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
@@ -204,7 +215,7 @@ def main(
             crop_n_layers=crop_n_layers,
             mode=mode,
         )
-        run = RunConfig(EvaluatedModel(checkpoint, "torch", device), out, workers, limit, figures)
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = ProposalsConfig(run, images, annotations, protocol, everything, rank)
         data = read_data(config)
         evaluate(ProposalsJob(run.model, everything, rank, data), config, partial(summarise, config, data))

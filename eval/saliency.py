@@ -43,7 +43,16 @@ from repvit_sam.eval.prompting.saliency import (
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Limit, Out, SavePictures, Workers
+from repvit_sam.eval.runner.options import (
+    Checkpoint,
+    Device,
+    EngineName,
+    Limit,
+    Out,
+    PrecisionName,
+    SavePictures,
+    Workers,
+)
 from repvit_sam.eval.runner.pictures import Example, draw_masks
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
@@ -108,18 +117,15 @@ class SaliencyJob:
         return evaluate_photo(method, read_photo(pair.photo), read_mask(pair.mask))
 
 
-def find_protocol(name: str, engine: str, **choices: float | None) -> Everything:
+def find_protocol(name: str, **choices: float | None) -> Everything:
     """Everything mode's settings for the protocol: its defaults, with the choices that are not None instead.
 
     Raises:
-        ValueError: unknown name, choices for a protocol that does not use everything mode, or an engine without it.
+        ValueError: unknown name, or choices for a protocol that does not use everything mode.
     """
     if name not in SALIENCY_PROTOCOLS:
         raise ValueError(f"--protocol must be one of {', '.join(SALIENCY_PROTOCOLS)}, got {name!r}")
-    if name in EVERYTHING_PROTOCOLS:
-        if engine != "torch":
-            raise ValueError(f"--protocol {name} uses everything mode, which needs --engine torch, got {engine!r}")
-    elif any(choice is not None for choice in choices.values()):
+    if name not in EVERYTHING_PROTOCOLS and any(choice is not None for choice in choices.values()):
         raise ValueError(
             f"--points-per-side and thresholds belong to everything mode, which --protocol {name} does not use"
         )
@@ -183,6 +189,7 @@ def main(
     stability_score_thresh: StabilityScoreThresh = None,
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
@@ -193,12 +200,11 @@ def main(
     with report_errors():
         everything = find_protocol(
             protocol,
-            engine,
             points_per_side=points_per_side,
             pred_iou_thresh=pred_iou_thresh,
             stability_score_thresh=stability_score_thresh,
         )
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = SaliencyConfig(run, images, masks, protocol, everything)
         with spinner("checking the masks"):
             pairs = find_pairs(images, masks, limit)

@@ -30,7 +30,7 @@ from repvit_sam.eval.prompting.box_protocols import BOX_PROTOCOLS, BoxProtocol, 
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, SavePictures, Workers
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, PrecisionName, SavePictures, Workers
 from repvit_sam.eval.runner.pictures import Example, matched_examples
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
@@ -205,6 +205,7 @@ def main(
     protocol: Annotated[str, typer.Option(help=", ".join(BOX_PROTOCOLS))] = "repvit-sam",
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
@@ -215,7 +216,7 @@ def main(
 ) -> None:
     """Mask AP of a checkpoint that is prompted with boxes, on each set of SegInW, and its mean."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = SeginwConfig(run, data, boxes, find_protocol(protocol))
         sets = read_sets(config)
         photos = {

@@ -33,7 +33,7 @@ from repvit_sam.eval.prompting.propagation import Masks, Prompt, Propagation, pr
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
-from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, SavePictures, Workers
+from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, PrecisionName, SavePictures, Workers
 from repvit_sam.eval.runner.pictures import Example, draw_masks
 from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
@@ -191,6 +191,7 @@ def main(
     margin: Annotated[float, typer.Option(help="how much a box grows on each side, as a share of its sides")] = 0.02,
     checkpoint: Checkpoint = "default",
     engine: EngineName = "torch",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     out: Out = None,
     workers: Workers = 1,
@@ -202,7 +203,7 @@ def main(
 ) -> None:
     """J&F on DAVIS-2017 of masks carried from frame to frame by prompts; not comparable with point tracking."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device), out, workers, limit, figures)
+        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         propagation = Propagation(cast(Prompt, prompt), margin)
         config = VideoConfig(run, data, subset, resolution, propagation, masks)
         with spinner(f"reading {data}"):

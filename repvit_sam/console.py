@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,34 @@ def report_errors() -> Iterator[None]:
 def spinner(text: str) -> Status:
     """A spinner with a text, for work without steps: ``with spinner("reading"):``"""
     return Console(stderr=True).status(text)
+
+
+@contextmanager
+def loading_model() -> Iterator[None]:
+    """A spinner that shows what ``load`` logs: a conversion that takes seconds; warnings stay, a line each."""
+    log = logging.getLogger("repvit_sam")
+    level = log.level
+    with spinner("loading the model") as status:
+        handler = _ToSpinner(status)
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+
+
+class _ToSpinner(logging.Handler):
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status = status
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            typer.echo(f"Warning: {record.getMessage()}", err=True)
+        else:
+            self._status.update(record.getMessage())
 
 
 def progress_bar() -> Progress:

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and hash them."""
+"""Write files whole or not at all, and hash them; where the user's cache is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 
 @contextmanager
@@ -34,3 +36,9 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where downloaded checkpoints and converted models are kept: REPVIT_SAM_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("REPVIT_SAM_CACHE")
+    return Path(chosen) if chosen else user_cache_path("repvit-sam")

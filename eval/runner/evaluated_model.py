@@ -9,26 +9,32 @@ from pathlib import Path
 import torch
 
 import repvit_sam
+from repvit_sam.backends.choice import ENGINES, PRECISIONS, Choice, choose, this_machine
 from repvit_sam.checkpoints import find_checkpoint
+from repvit_sam.device import pick_device
 from repvit_sam.files import sha256_of
-from repvit_sam.loading import BACKENDS
 
 
 @dataclass(frozen=True)
 class EvaluatedModel:
     """A checkpoint (a known name or a file), or with ``engine="onnx"`` the folder of an export.
 
+    Attributes:
+        engine, precision: as in ``repvit_sam.load``.
+
     Raises:
-        ValueError: unknown engine, or the checkpoint is not on this machine.
+        ValueError: unknown engine or precision, or the checkpoint is not on this machine.
     """
 
     checkpoint: str = "default"
     engine: str = "torch"
     device: str = "auto"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.engine not in BACKENDS:
-            raise ValueError(f"--engine must be one of {', '.join(BACKENDS)}, got {self.engine!r}")
+        for option, given, known in (("engine", self.engine, ENGINES), ("precision", self.precision, PRECISIONS)):
+            if given not in known:
+                raise ValueError(f"--{option} must be one of {', '.join(known)}, got {given!r}")
         missing = [path for path in self._files() if not path.is_file()]
         if missing:
             expected = "the folder of an export" if self.engine == "onnx" else "a known name or a file"
@@ -46,17 +52,30 @@ class EvaluatedModel:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The model's part of a program's settings."""
-        return {"checkpoint": self.sha256, "engine": self.engine}
+        """The model's part of a program's settings: "auto" stands there as what it means on this machine."""
+        choice = self.choice
+        precision = {} if choice.precision in ("auto", "fp32") else {"precision": choice.precision}
+        return {"checkpoint": self.sha256, "engine": choice.engine, **precision}
+
+    @property
+    def choice(self) -> Choice:
+        """What computes on this machine; an export's precision is that of its files ("auto")."""
+        if self.engine == "onnx":
+            return Choice("onnx", self.precision, "an export")
+        return choose(this_machine(self.torch_device.type), self.engine, self.precision)
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Where the model computes; OpenVINO and exports on the CPU."""
+        return pick_device(self.device) if self.engine in ("torch", "auto") else torch.device("cpu")
 
     def predictor(self) -> repvit_sam.SamPredictor:
         """Load it; under torchrun each process takes the GPU of its local rank."""
         device = self.device
-        if device in ("auto", "cuda") and self.engine == "torch" and torch.cuda.is_available():
+        if device in ("auto", "cuda") and self.engine in ("torch", "auto") and torch.cuda.is_available():
             device = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
-        if self.engine == "onnx":
-            return repvit_sam.SamPredictor(repvit_sam.load(self.checkpoint, device, engine="onnx"))
-        return repvit_sam.SamPredictor(repvit_sam.load(self.checkpoint, device))
+        model = repvit_sam.load(self.checkpoint, device, engine=self.engine, precision=self.precision)
+        return repvit_sam.SamPredictor(model)
 
     def _files(self) -> list[Path]:
         if self.engine == "onnx":

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 Checkpoint = Annotated[str, typer.Option(help="a known name, a file, or (--engine onnx) the folder of an export")]
-EngineName = Annotated[str, typer.Option(help="torch, onnx")]
+EngineName = Annotated[str, typer.Option(help="what computes: torch, openvino, onnx, or auto for the fastest here")]
+PrecisionName = Annotated[str, typer.Option(help="of the image encoder: auto, fp32, bf16, int8 (openvino)")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
 Out = Annotated[
     Path | None, typer.Option(help="write results here, each photo's at once: the same command resumes a stopped run")

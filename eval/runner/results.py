@@ -15,7 +15,6 @@ import torch
 import typer
 
 import repvit_sam
-from repvit_sam.device import pick_device
 from repvit_sam.files import atomic_write
 
 from ..metrics import Metrics
@@ -74,7 +73,6 @@ class Results:
 
     def as_json(self) -> dict[str, Any]:
         model, summary = self.run.model, self.summary
-        device = pick_device(model.device) if model.engine == "torch" else torch.device("cpu")
         return {
             "program": self.program,
             "protocol": dict(summary.protocol),
@@ -83,11 +81,12 @@ class Results:
             "figures": dict(summary.metrics),
             **({"rows": {name: dict(row) for name, row in summary.rows.items()}} if summary.rows else {}),
             **asdict(model),
+            "computed_by": f"{model.choice.engine} {model.choice.precision}",
             "sha256": model.sha256,
             "seconds": round(self.seconds, 1),
             "workers": self.run.workers,
             "threads": torch.get_num_threads(),
-            "hardware": hardware(device),
+            "hardware": hardware(model.torch_device),
             "versions": versions(),
             **({"scores": list(summary.scores)} if summary.scores else {}),
         }

@@ -1,8 +1,9 @@
-"""Compares the masks of exported ONNX files with PyTorch's, on photographs, with boxes from ground truth.
+"""Compares the masks of other engines, and of exported ONNX files, with PyTorch's, on photographs with boxes.
 
-    python eval/tools/parity.py --data DIR --checkpoint small --export onnx_fp32 --export onnx_int8 --limit 50
+    python eval/tools/parity.py --data DIR --checkpoint small --engine openvino:bf16 --engine openvino:int8
+    python eval/tools/parity.py --data DIR --checkpoint small --export onnx_fp32 --export onnx_int8
 
-For each export: IoU between its masks and PyTorch's (mean, minimum, share below 0.99), and the box mIoU of both.
+For each: IoU between its masks and those of PyTorch in fp32 (mean, least, share below 0.99), and the box mIoU of both.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -31,6 +32,9 @@ from repvit_sam.loading import load
 from repvit_sam.modeling.sam import SamModel
 from repvit_sam.predictor import SamPredictor
 from repvit_sam.rle import Rle, decode_rle, encode_rle
+
+if TYPE_CHECKING:
+    from repvit_sam.loading import AnyModel
 
 _REFERENCE = "PyTorch"
 
@@ -64,7 +68,7 @@ class BoxMasks:
     seconds: list[float]
 
 
-def compare(folder: CocoFolder, engines: dict[str, Callable[[], SamModel | OnnxBackend]]) -> list[Row]:
+def compare(folder: CocoFolder, engines: dict[str, Callable[[], AnyModel]]) -> list[Row]:
     """Every backend on every photo, one backend after the other; the first is the reference of the others.
 
     Raises:
@@ -153,19 +157,25 @@ def table(rows: Sequence[Row], title: str) -> Table:
 
 def main(
     data: Annotated[Path, typer.Option(help="COCO-format folder: images/ and annotations.json")],
-    export: Annotated[list[Path], typer.Option(help="a folder of repvit-sam export onnx; repeat")],
-    checkpoint: Annotated[str, typer.Option(help="what was exported")] = "default",
+    export: Annotated[list[Path] | None, typer.Option(help="a folder of repvit-sam export onnx; repeat")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help="ENGINE or ENGINE:PRECISION; repeat")] = None,
+    checkpoint: Annotated[str, typer.Option(help="what computes; what was exported")] = "default",
     canvas: Annotated[int | None, typer.Option(help="the canvas it was exported for")] = None,
     min_area: Annotated[float, typer.Option(help="leave out instances smaller than this, in pixels")] = 1024,
     limit: Annotated[int | None, typer.Option(help="only the first N photos")] = 50,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the numbers here")] = None,
 ) -> None:
-    """Agreement of exports with PyTorch, and the box mIoU of each."""
+    """Agreement of engines and exports with PyTorch, and the box mIoU of each."""
     with report_errors():
         folder = CocoFolder(data, min_area=min_area, limit=limit)
         reference = load(checkpoint, "cpu", canvas=canvas)
-        engines: dict[str, Callable[[], SamModel | OnnxBackend]] = {_REFERENCE: lambda: reference}
-        for name, path in named(export).items():
+        engines: dict[str, Callable[[], AnyModel]] = {_REFERENCE: lambda: reference}
+        if not export and not engine:
+            raise ValueError("give at least one --engine or --export")
+        for words in engine or []:
+            name, _, precision = words.partition(":")
+            engines[words] = partial(load, checkpoint, "cpu", True, canvas, name, precision or "auto")
+        for name, path in named(export or []).items():
             check_same_network(path, reference, checkpoint)
             engines[name] = partial(OnnxBackend, path)
         rows = compare(folder, engines)

@@ -27,7 +27,7 @@ def as_backend(model: Any, bit_equal: bool = False) -> Backend:
     from .pytorch import TorchBackend
 
     return TorchBackend(
-        torch_model_of(model, "bit_equal", "SamPredictor without it") if is_backend else model, bit_equal
+        torch_model_of(model, "bit_equal", "SamPredictor without it") if is_backend else model, bit_equal=bit_equal
     )
 
 

@@ -45,11 +45,17 @@ class OnnxBackend:
             raise ValueError(f"{folder} was exported for a canvas of {self.canvas_size}, not {canvas}")
         self.variant = str(encoder["variant"])
         self.device = "cpu" if device == "auto" else device
+        self.precision = str(encoder.get("precision", "fp32"))
         self._fingerprint = str(encoder["encoder_fingerprint"])
         if any(one["name"] == "image" for one in encoder["inputs"]):
             raise CheckpointError(f"{folder}/encoder.onnx takes uint8 pixels; export it without --picture")
         self._encoder = open_session(self.folder / "encoder.onnx", self.device)
         self._decoder = open_session(self.folder / "decoder.onnx", self.device)
+
+    @property
+    def label(self) -> str:
+        """See ``Backend``."""
+        return f"ONNX Runtime {self.precision}"
 
     def encode(self, canvas: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Backend``; several canvases (B, 3, S, S) are taken as well."""

@@ -28,6 +28,10 @@ class Backend(Protocol):
     def device(self) -> torch.device | str:
         """Where it computes: a ``torch.device`` on PyTorch, else a name such as "cpu"."""
 
+    @property
+    def label(self) -> str:
+        """What computes the image encoder, for people: "OpenVINO bf16"."""
+
     def encode(self, canvas: NDArray[np.float32]) -> Any:
         """(B, 3, S, S), normalised and padded -> image embeddings (B, 256, S/16, S/16).
 

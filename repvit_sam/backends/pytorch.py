@@ -14,7 +14,9 @@ from torch import Tensor
 from ..embedding import encoder_fingerprint
 from ..modeling.decoder import decode_reference
 from ..modeling.fast_decoder import FastDecoder
+from ..modeling.image_encoder import ImageEncoder
 from ..prompts import CanvasPrompts
+from .choice import native_bf16_on_cpu
 
 
 class TorchBackend:
@@ -22,20 +24,30 @@ class TorchBackend:
 
     Args:
         model: the weights are taken as they are now; make a new backend when they change.
+        precision: "fp32", or "bf16" for the image encoder and for everything mode's many prompts; the embedding and the
+            decoder for a person's prompts are float32 in both.
         bit_equal: decode with segment_anything's own modules, to the bit, in three times the time.
 
     Attributes:
         torch_model: the model.
     """
 
-    def __init__(self, model: Sam, bit_equal: bool = False) -> None:
+    def __init__(self, model: Sam, precision: str = "fp32", bit_equal: bool = False) -> None:
         self.torch_model = model
+        self.precision = precision
         self._bit_equal = bit_equal
 
     @cached_property
     def _fast_decoder(self) -> FastDecoder:
         with torch.no_grad():
             return FastDecoder(self.torch_model)
+
+    @cached_property
+    def _many_prompts_decoder(self) -> FastDecoder:
+        if self.precision == "bf16" or (self.precision == "int8" and native_bf16_on_cpu()):
+            with torch.no_grad():
+                return FastDecoder(self.torch_model, torch.bfloat16)
+        return self._fast_decoder
 
     @property
     def canvas_size(self) -> int:
@@ -52,10 +64,16 @@ class TorchBackend:
         """How many are encoded fastest together; more gain nothing on a CPU, which one canvas keeps busy."""
         return 8 if self.device.type == "cuda" else 1
 
+    @property
+    def label(self) -> str:
+        """See ``Backend``."""
+        return f"PyTorch {self.precision}"
+
     @torch.no_grad()
     def encode(self, canvas: NDArray[np.float32]) -> Tensor:
         """See ``Backend``."""
-        embedding: Tensor = self.torch_model.image_encoder(torch.from_numpy(canvas).to(self.device))
+        compute = self._in_bf16 if self.precision == "bf16" else self.torch_model.image_encoder
+        embedding: Tensor = compute(torch.from_numpy(canvas).to(self.device))
         return embedding.contiguous()
 
     @torch.no_grad()
@@ -72,7 +90,7 @@ class TorchBackend:
         self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice, min_iou: float
     ) -> tuple[Tensor, Tensor]:
         """See ``Backend``."""
-        return self._fast_decoder.decode_confident(image_embedding, self._tensors(prompts), masks, min_iou)
+        return self._many_prompts_decoder.decode_confident(image_embedding, self._tensors(prompts), masks, min_iou)
 
     def fingerprint(self) -> str:
         """See ``Backend``."""
@@ -89,6 +107,16 @@ class TorchBackend:
             self._tensor(prompts.boxes),
             self._tensor(prompts.mask_input),
         )
+
+    def _in_bf16(self, canvas: Tensor) -> Tensor:
+        """The encoder's body in bf16 and SAM's neck in float32, which halves the error of the embedding."""
+        encoder = self.torch_model.image_encoder
+        with torch.autocast(self.device.type, torch.bfloat16):
+            if not isinstance(encoder, ImageEncoder):  # SAM's own ViTs
+                return encoder(canvas).float()
+            body: Any = encoder.body
+            features: Tensor = body.forward_features(canvas)
+        return encoder.neck(features.float())
 
     def _tensor(self, array: Any, dtype: torch.dtype = torch.float) -> Tensor | None:
         return None if array is None else torch.as_tensor(array, dtype=dtype, device=self.device)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from ..errors import CheckpointError
+from ..files import cache_folder
 
 # "default" is the RepViT-M2.3 trained here since it reached 0.70 box mIoU (weights/README.md)
 ALIASES = {"default": "repvit_sam_m2_3", "small": "repvit_sam_m0_9"}
@@ -47,12 +46,6 @@ class CheckpointEntry:
     @property
     def here(self) -> bool:
         return self.path.is_file()
-
-
-def cache_folder() -> Path:
-    """Where downloaded checkpoints are kept: REPVIT_SAM_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("REPVIT_SAM_CACHE")
-    return Path(chosen) if chosen else user_cache_path("repvit-sam")
 
 
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from ..memory import keep_freed_memory
-from . import demo, everything, export, segment, weights
+from . import cache, demo, everything, export, segment, weights
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -22,6 +22,7 @@ app.command()(everything.everything)
 app.command()(demo.demo)
 app.command()(weights.info)
 app.add_typer(weights.app, name="weights")
+app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..console import report_errors
-from .options import CheckpointOption, DeviceOption
+from .options import CheckpointOption, DeviceOption, EngineOption, PrecisionOption
 
 
 def demo(
@@ -15,6 +15,8 @@ def demo(
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in")] = "127.0.0.1",
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
     mcp: Annotated[bool, typer.Option("--mcp", help="an MCP tool as well (pip install 'gradio[mcp]')")] = False,
 ) -> None:
     """The web page: open a photo, click, take the mask."""
@@ -24,4 +26,4 @@ def demo(
         typer.echo(f"Error: the page needs its extra ({error}): pip install 'repvit-sam[app]'", err=True)
         raise typer.Exit(1) from None
     with report_errors():
-        serve(checkpoint, device, host, port, mcp)
+        serve(checkpoint, device, host, port, mcp, engine, precision)

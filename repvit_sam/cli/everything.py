@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from ..console import report_errors
-from .options import CheckpointOption, DeviceOption, OutOption, PhotosArgument, exit_if_failed
+from .options import (
+    CalibrateOption,
+    CheckpointOption,
+    DeviceOption,
+    EngineOption,
+    ModelOptions,
+    OutOption,
+    PhotosArgument,
+    PrecisionOption,
+    exit_if_failed,
+)
 
 
 def everything(
@@ -20,6 +30,9 @@ def everything(
     crop_layers: Annotated[int, typer.Option(min=0, max=4, help="look again at crops, for small objects")] = 0,
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    calibrate: CalibrateOption = None,
     out: OutOption = Path("out"),
 ) -> None:
     """Masks of all objects, without prompts.
@@ -35,6 +48,7 @@ def everything(
         "min_mask_region_area": min_area,
         "crop_n_layers": crop_layers,
     }
+    model = ModelOptions(checkpoint, device, engine, precision, calibrate)
     with report_errors():
-        failures = everything_in_photos(photos, settings, checkpoint, device, out)
+        failures = everything_in_photos(photos, settings, model, out)
     exit_if_failed(failures)

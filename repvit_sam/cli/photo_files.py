@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from ..canvas import CanvasFit, fit_photo, photo_to_canvas
-from ..console import progress_bar, say, spinner
+from ..console import progress_bar, say
 from ..embedding import EncodedPhoto
 from ..errors import PhotoError, PromptError
-from ..loading import load
 from ..masks import best_mask
 from ..photo import Photo, find_photos, read_photo
 from ..predictor import SamPredictor
 from ..prompts import check_prompts
+from .options import ModelOptions
 from .overlap import overlapped
 from .result_files import FoundMask, ObjectPrompt, ResultFiles
 
@@ -47,8 +47,7 @@ def segment_photos(
     words: list[str],
     prompts: Sequence[ObjectPrompt],
     every_mask: bool,
-    checkpoint: str,
-    device: str,
+    model: ModelOptions,
     out: Path,
 ) -> int:
     """Masks for the same prompts on every photo; writes mask.png, cutout.png, overlay.png and masks.json.
@@ -56,8 +55,7 @@ def segment_photos(
     Returns:
         how many photos failed; the error of each is on stderr.
     """
-    with spinner("loading the model"):
-        predictor = SamPredictor(load(checkpoint, device))
+    predictor = SamPredictor(model.load())
     backend = predictor.backend
 
     def read(path: Path) -> OpenedPhoto:
@@ -77,15 +75,14 @@ def segment_photos(
             bar.update(task, advance=1, description=f"{path.name}: masks")
         return found
 
-    return _each_photo(words, out, Steps(read, compute, ResultFiles.write_found, checkpoint))
+    return _each_photo(words, out, Steps(read, compute, ResultFiles.write_found, model.checkpoint))
 
 
-def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint: str, device: str, out: Path) -> int:
+def everything_in_photos(words: list[str], settings: dict[str, Any], model: ModelOptions, out: Path) -> int:
     """All masks of every photo; writes overlay.png and masks.json. Returns how many photos failed."""
-    with spinner("loading the model"):
-        from ..mask_generator import SamAutomaticMaskGenerator  # needs torch, which `segment` may not
+    from ..mask_generator import SamAutomaticMaskGenerator  # needs torch, which `segment` may not
 
-        generator = SamAutomaticMaskGenerator(load(checkpoint, device), output_mode="coco_rle", **settings)
+    generator = SamAutomaticMaskGenerator(model.load(), output_mode="coco_rle", **settings)
 
     def read(path: Path) -> OpenedPhoto:
         return OpenedPhoto(read_photo(path))  # the generator makes a canvas for each crop
@@ -97,7 +94,7 @@ def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint:
     def write(files: ResultFiles, records: list[dict[str, Any]]) -> list[str]:
         return [files.write_everything(records)]
 
-    return _each_photo(words, out, Steps(read, compute, write, checkpoint))
+    return _each_photo(words, out, Steps(read, compute, write, model.checkpoint))
 
 
 def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) -> list[FoundMask]:

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from ..console import report_errors
-from .options import CheckpointOption, DeviceOption, OutOption, PhotosArgument, exit_if_failed
+from .options import (
+    CalibrateOption,
+    CheckpointOption,
+    DeviceOption,
+    EngineOption,
+    ModelOptions,
+    OutOption,
+    PhotosArgument,
+    PrecisionOption,
+    exit_if_failed,
+)
 
 
 def segment(
@@ -20,6 +30,9 @@ def segment(
     ] = False,
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    calibrate: CalibrateOption = None,
     out: OutOption = Path("out"),
 ) -> None:
     """Masks for points and boxes, in pixels of the photo.
@@ -37,8 +50,9 @@ def segment(
         raise typer.BadParameter("points go with one --box at most; several boxes are several objects")
     labelled = tuple((x, y, int(label[0]) if label else 1) for x, y, *label in points)
     prompts = [ObjectPrompt(labelled, tuple(corners)) for corners in boxes] or [ObjectPrompt(labelled, None)]
+    model = ModelOptions(checkpoint, device, engine, precision, calibrate)
     with report_errors():
-        failures = segment_photos(photos, prompts, every_mask, checkpoint, device, out)
+        failures = segment_photos(photos, prompts, every_mask, model, out)
     exit_if_failed(failures)
 
 

@@ -17,7 +17,7 @@ app = typer.Typer(help="List, fetch, verify and convert checkpoints.", no_args_i
 
 
 def info(file: CheckpointArgument) -> None:
-    """What a checkpoint holds: key layout, variant, parameters, provenance, sha256."""
+    """What a checkpoint holds (key layout, variant, parameters, provenance, sha256), and what computes it here."""
     with report_errors():
         from ..checkpoints import find_checkpoint, read_checkpoint
         from ..files import sha256_of
@@ -25,7 +25,7 @@ def info(file: CheckpointArgument) -> None:
         path = find_checkpoint(file)
         with spinner(f"reading {path.name}"):
             checkpoint, sha256 = read_checkpoint(path), sha256_of(path)
-        for name, value in _facts(checkpoint, sha256).items():
+        for name, value in (_facts(checkpoint, sha256) | {"engine": _engine()}).items():
             typer.echo(f"{name:<12} " + str(value).rstrip().replace("\n", "\n" + " " * 13))
 
 
@@ -128,6 +128,15 @@ def _facts(checkpoint: Checkpoint, sha256: str) -> dict[str, str]:
         "stored as": ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in floats.values()})),
         **checkpoint.provenance,
     }
+
+
+def _engine() -> str:
+    """What ``--engine auto`` takes on this machine, and why."""
+    from ..backends.choice import choose, this_machine
+    from ..device import pick_device
+
+    choice = choose(this_machine(pick_device("auto").type))
+    return f"{choice.engine} {choice.precision}: {choice.reason}"
 
 
 def _check_hash(path: Path, sha256: str) -> str:

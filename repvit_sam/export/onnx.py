@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..backends.onnx_session import decoder_feeds, open_session
+from ..calibration import calibration_photos
 from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE, MAX_CANVAS_SIZE
 from ..errors import ExportError
 from ..modeling.sam import SamModel
@@ -25,7 +26,7 @@ from .config import ONNX_PRECISIONS, ExportConfig, Log
 from .libraries import import_onnx
 from .metadata import ExportMetadata
 from .pipeline import run_export
-from .quantize import calibration_photos, to_fp16, to_int8
+from .quantize import to_fp16, to_int8
 from .signatures import Signature, encoder_signature, onnx_decoder_signature
 from .traceable import OnnxDecoderModule, PictureEncoder
 from .verify import PADDING_VALUE, Comparison, PyTorchReference

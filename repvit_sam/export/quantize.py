@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..canvas import photo_to_canvas
-from ..errors import ExportError, PhotoError
-from ..photo import find_photos, read_photo
+from ..errors import ExportError
+from ..photo import read_photo
 from .libraries import quiet_coremltools, quiet_quantization
-
-CALIBRATION_PHOTOS = 32  # box mIoU stays within 0.1 points with them (docs/deployment.md)
 
 
 def to_fp16(source: Path, target: Path) -> None:
@@ -70,19 +68,6 @@ def to_int8(
             extra_options={"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.05},
         )
     prepared.unlink()
-
-
-def calibration_photos(folder: str | Path) -> list[Path]:
-    """Up to 32 photos of a folder, evenly spaced in its list of files.
-
-    Raises:
-        PhotoError: this is not a folder, or it holds no photo.
-    """
-    if not Path(folder).is_dir():
-        raise PhotoError(f"{folder} is not a folder; calibration takes a folder of photographs")
-    found = find_photos([str(folder)])
-    indices = np.linspace(0, len(found) - 1, min(CALIBRATION_PHOTOS, len(found))).round().astype(int)
-    return [found[index] for index in indices]
 
 
 def quantize_coreml_weights(package: Any, precision: str) -> Any:

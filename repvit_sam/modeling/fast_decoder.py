@@ -13,8 +13,8 @@ the time on a CPU, because
 * only the masks that the caller wants are computed: not those of another kind, nor those that are rated too low.
 
 Source of the network: Kirillov et al., Segment Anything (arXiv 2304.02643), appendix A; segment_anything.modeling.
-benchmarks/clicks.py and benchmarks/prompt_count.py measure it; tests/repvit_sam/modeling/test_fast_decoder.py compares it with
-segment_anything's.
+benchmarks/clicks.py and benchmarks/prompt_count.py measure it; tests/repvit_sam/modeling/test_fast_decoder.py compares
+it with segment_anything's.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ def test_the_page_finds_the_server_functions_by_their_names(handlers):
 def test_about_names_what_there_is(call):
     about = call("about")
     assert about["checkpoint"] == CHECKPOINT
+    assert (about["device"], about["engine"]) == ("cpu", "PyTorch fp32")
     assert {"default", "small"} <= {entry["name"] for entry in about["checkpoints"]}
     assert [example["name"] for example in about["examples"]] == ["chelsea", "coffee", "astronaut", "rocket"]
     assert about["encode_ms"] > 0

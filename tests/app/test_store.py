@@ -61,7 +61,7 @@ def test_a_photo_goes_an_hour_after_it_was_last_asked_for(photos):
 
 def test_only_installed_checkpoints_can_be_chosen(tmp_path):
     models = ModelStore("small", "cpu")
-    assert models.get("small").variant == "repvit_m0_9"
+    assert models.get("small").torch_model.variant == "repvit_m0_9"
     with pytest.raises(RequestError, match="not installed here; there are small, default"):
         models.get(str(tmp_path / "x.safetensors"))
     with pytest.raises(RequestError):

@@ -84,7 +84,6 @@ def test_folders_that_do_not_fit_are_refused_in_a_sentence(folders, tmp_path, sp
     [
         (["--protocol", "saliency"], "--protocol must be one of everything-oracle"),
         (["--protocol", "box", "--points-per-side", 8], "belong to everything mode"),
-        (["--protocol", "sam-not-perfect", "--engine", "onnx"], "which needs --engine torch"),
         (["--protocol", "sam-not-perfect", "--pred-iou-thresh", 2], "must lie in 0..1, got 2"),
         (["--protocol", "sam-not-perfect", "--points-per-side", 0], "must be at least 1, got 0"),
         (["--protocol", "box", "--save-figures"], "--save-figures draws into OUT/figures: give --out"),

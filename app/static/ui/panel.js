@@ -129,6 +129,7 @@ function showFigures(root, { about, photo, decodeMs, timing: { clickMs } }) {
   const encodeMs = encodeTime(photo?.encodeMs, about) ?? about?.encode_ms;
   const figures = [
     about?.device,
+    about?.engine,
     encodeMs && `encoder ${encodeMs < 1000 ? `${Math.round(encodeMs)} ms` : `${(encodeMs / 1000).toFixed(1)} s`}`,
     (decodeMs ?? about?.decode_ms) && `decoder ${Math.round(decodeMs || about.decode_ms)} ms`,
     clickMs !== null && `click to mask ${Math.round(clickMs)} ms`,

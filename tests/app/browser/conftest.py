@@ -45,7 +45,7 @@ class Server:
         self.start()
 
     def start(self):
-        command = [*_COMMAND, "demo", "--port", str(self.port), "--checkpoint", "small"]
+        command = [*_COMMAND, "demo", "--port", str(self.port), "--checkpoint", "small", "--engine", "torch"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self._environment)
         assert self.url.rstrip("/") in self._process.stdout.readline()
         urllib.request.urlopen(self.url, timeout=30).close()

@@ -1,5 +1,6 @@
 import pytest
 
+from repvit_sam.backends.choice import choose, this_machine
 from repvit_sam.checkpoints import find_checkpoint
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.files import sha256_of
@@ -20,7 +21,8 @@ def test_it_opens_as_a_predictor():
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"engine": "coreml"}, "--engine must be one of torch, onnx, got 'coreml'"),
+        ({"engine": "coreml"}, "--engine must be one of torch, onnx, openvino, auto, got 'coreml'"),
+        ({"precision": "fp8"}, "--precision must be one of auto, fp32, bf16, int8, got 'fp8'"),
         ({"checkpoint": "nobody"}, "neither a file nor a known checkpoint"),
         ({"checkpoint": "no/file.pt"}, r"no/file.pt is missing; --checkpoint takes a known name or a file"),
         (
@@ -32,3 +34,13 @@ def test_it_opens_as_a_predictor():
 def test_an_unknown_engine_and_a_missing_checkpoint_are_refused_before_loading(choices, words):
     with pytest.raises(ValueError, match=words):
         EvaluatedModel(**choices)
+
+
+def test_settings_say_what_auto_means_here():
+    """A folder of results goes on only with what computed it."""
+    plain = EvaluatedModel("small", device="cpu").settings
+    assert plain == {"checkpoint": sha256_of(find_checkpoint("small")), "engine": "torch"}
+    choice = choose(this_machine("cpu"))
+    auto = EvaluatedModel("small", "auto", "cpu").settings
+    assert (auto["engine"], auto.get("precision", "fp32")) == (choice.engine, choice.precision)
+    assert EvaluatedModel("small", "openvino").torch_device.type == "cpu"

@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import COFFEE, run
 
-SMALL = ("--checkpoint", "small")
+SMALL = ("--checkpoint", "small", "--engine", "torch")
 
 HOSTILE = [
     (["segment", COFFEE], 2, "at least one --point or --box"),
@@ -24,6 +24,10 @@ HOSTILE = [
     (["segment", COFFEE, "--point", "1,1", "--checkpoint", COFFEE], 1, "is no checkpoint"),
     (["segment", COFFEE, "--point", "1,1", "--device", "quantum"], 1, "not available"),
     (["segment", COFFEE, "--point", "1,1", "--out", "taken/x", *SMALL], 1, "taken"),
+    (["segment", COFFEE, "--point", "1,1", "--engine", "tpu"], 1, "engine must be one of torch, onnx, openvino, auto"),
+    (["segment", COFFEE, "--point", "1,1", "--precision", "fp8"], 1, "precision must be one of auto, fp32, bf16, int8"),
+    (["segment", COFFEE, "--point", "1,1", "--engine", "torch", "--precision", "int8"], 1, "needs engine='openvino'"),
+    (["segment", COFFEE, "--point", "1,1", "--calibrate", "photos"], 1, "calibrate= is for precision='int8'"),
     (["everything", COFFEE, "--points-per-side", "0"], 2, "points-per-side"),
     (["info", "nothing"], 1, "neither a file nor a known checkpoint"),
     (["weights", "fetch", "nothing"], 1, "unknown checkpoint 'nothing'"),

@@ -23,12 +23,14 @@ COMMAND = [
     "300,200",
     "--checkpoint",
     "small",
+    "--engine",
+    "torch",
     "--out",
 ]
 
 
 def test_segment_writes_mask_cutout_overlay_and_json(tmp_path):
-    words = ("--box", "170,12,425,282", "--point", "300,200", "--point", "20,20,0")
+    words = ("--box", "170,12,425,282", "--point", "300,200", "--point", "20,20,0", "--engine", "torch")
     result = run("segment", COFFEE, *words, "--out", tmp_path)
     assert result.exit_code == 0, result.output
     assert result.stdout.count("\n") == 1

@@ -1,11 +1,12 @@
 import numpy as np
 
 import repvit_sam
+from repvit_sam.calibration import calibration_photos
 from repvit_sam.canvas import resize_photo
 from repvit_sam.export.coreml_runtime.model import CoreMLEncoder
 from repvit_sam.export.libraries import import_coremltools
 from repvit_sam.export.onnx import check_onnx_file
-from repvit_sam.export.quantize import calibration_photos, palette, quantize_coreml_weights, to_fp16, to_int8
+from repvit_sam.export.quantize import palette, quantize_coreml_weights, to_fp16, to_int8
 
 from ...conftest import PHOTOS
 from ..conftest import CANVAS, CUP
