@@ -22,14 +22,13 @@ from .errors import PhotoError, PhotoNotSetError, PromptError
 from .masks import ALL_MASKS, MASK_THRESHOLD, logits_in_parts, logits_to_photo, mask_slice
 from .photo import PhotoSource, read_photo
 from .prompts import CanvasPrompts, Prompts, check_prompts
+from .refine import Prediction, refine_prediction
 
 if TYPE_CHECKING:
     import torch
     from segment_anything.modeling import Sam
     from segment_anything.utils.transforms import ResizeLongestSide
     from torch import Tensor
-
-Prediction = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 
 _PROMPTS_PER_BATCH = 32  # decoded at once; masks.py limits the memory of logits at photo size
 
@@ -109,7 +108,7 @@ class SamPredictor:
         return self.encoded.image_embedding
 
     def set_image(self, image: PhotoSource, image_format: str = "RGB") -> None:
-        """Encode a photo; all prompts after this call refer to it.
+        """Encode a photo; all prompts after this call refer to it. Its pixels are kept for ``refine=True``.
 
         Args:
             image: whatever ``read_photo`` takes: (H, W, 3) uint8, a path, bytes, a PIL image, ...
@@ -185,6 +184,7 @@ class SamPredictor:
         return_logits: bool = False,
         *,
         batched: bool | None = None,
+        refine: bool = False,
     ) -> Prediction:
         """Masks for one prompt, or for a batch of them, on the photo that is set.
 
@@ -198,13 +198,18 @@ class SamPredictor:
             return_logits: return float logits instead of bool masks.
             batched: whether the results have a leading batch axis. None decides by the shapes, and takes a single box
                 of shape (1, 4) as one prompt, as segment_anything does; pass True when B varies and may be 1.
+            refine: look again at each object: encode the square around it, and merge both answers (``refine.py``).
+                Better masks, above all of small objects, for one more encoding (the time of ``set_image``) a prompt;
+                none where that square is the whole photo. With three masks, the best rated is refined, and its
+                predicted IoU and logits are the new ones; the other two stay as they were.
 
         Returns:
             masks (C, H, W) bool, predicted IoU (C,) and low-resolution logits (C, h, w) float32, to be passed as
             ``mask_input`` later; each with a leading B for a batch. C is 3 or 1; h and w are a quarter of the canvas.
 
         Raises:
-            PhotoNotSetError: before ``set_image``.
+            PhotoNotSetError: before ``set_image``; or ``refine`` after ``load_embedding`` or ``set_torch_image``, where
+                the photo itself is not known.
             PromptError: a prompt of the wrong shape, type or range.
 
         Example:
@@ -217,10 +222,13 @@ class SamPredictor:
             >>> boxes = [[170, 12, 425, 282], [0, 0, 90, 80]]
             >>> predictor.predict(box=boxes, multimask_output=False)[0].shape
             (2, 1, 400, 600)
+            >>> spoon = [395, 95, 575, 145]
+            >>> predictor.predict(box=spoon, multimask_output=False, refine=True)[0].shape
+            (1, 400, 600)
         """
         encoded = self.encoded
         prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit, batched)
-        return self._predict(encoded, prompts, multimask_output, return_logits)
+        return self._predict(encoded, prompts, multimask_output, return_logits, refine)
 
     def predict_torch(
         self,
@@ -282,13 +290,15 @@ class SamPredictor:
         mask_input_batch: Sequence[Any] | None = None,
         multimask_output: bool = True,
         return_logits: bool = False,
+        *,
+        refine: bool = False,
     ) -> tuple[list[NDArray[Any]], list[NDArray[np.float32]], list[NDArray[np.float32]]]:
         """``predict`` for each photo of ``set_image_batch``.
 
         Args:
             point_coords_batch, point_labels_batch, box_batch, mask_input_batch: lists with one entry for each photo,
                 each what ``predict`` takes (an entry may be None).
-            multimask_output, return_logits: as in ``predict``.
+            multimask_output, return_logits, refine: as in ``predict``.
 
         Returns:
             three lists with one entry for each photo: masks, predicted IoU, low-resolution logits, as ``predict``
@@ -319,7 +329,7 @@ class SamPredictor:
         for index, encoded in enumerate(self._encoded):
             coords, labels, box, mask = (None if column is None else column[index] for column in columns)
             prompts = check_prompts(coords, labels, box, mask, encoded.fit)
-            results.append(self._predict(encoded, prompts, multimask_output, return_logits))
+            results.append(self._predict(encoded, prompts, multimask_output, return_logits, refine))
         masks, iou_predictions, low_res_logits = (list(column) for column in zip(*results, strict=True))
         return masks, iou_predictions, low_res_logits
 
@@ -405,15 +415,17 @@ class SamPredictor:
         if image_format not in ("RGB", "BGR"):
             raise PhotoError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
         photo = read_photo(image)
-        is_array = hasattr(image, "ndim")  # NumPy's or torch's; files and PIL images are read as RGB
-        return np.ascontiguousarray(photo[..., ::-1]) if image_format == "BGR" and is_array else photo
+        if not hasattr(image, "ndim"):  # no array, NumPy's or torch's: files and PIL images are read as RGB
+            return photo
+        # a copy: a second look at the photo must not see what the caller writes into the array later
+        return np.array(photo[..., ::-1] if image_format == "BGR" else photo, order="C")
 
     def _encode(self, photo: NDArray[np.uint8]) -> EncodedPhoto:
         canvas, fit = photo_to_canvas(photo, self._canvas_size)
-        return EncodedPhoto(self.backend.encode(canvas), fit)
+        return EncodedPhoto(self.backend.encode(canvas), fit, photo)
 
     def _predict(
-        self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool
+        self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool, refine: bool
     ) -> Prediction:
         parts = [
             self._predict_part(
@@ -424,6 +436,10 @@ class SamPredictor:
         masks, iou_predictions, low_res_logits = (
             column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts, strict=True)
         )
+        if refine:
+            masks, iou_predictions, low_res_logits = refine_prediction(
+                self.backend, encoded, prompts, (masks, iou_predictions, low_res_logits), return_logits
+            )
         if prompts.batched:
             return masks, iou_predictions, low_res_logits
         return masks[0], iou_predictions[0], low_res_logits[0]
