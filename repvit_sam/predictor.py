@@ -199,9 +199,9 @@ class SamPredictor:
             batched: whether the results have a leading batch axis. None decides by the shapes, and takes a single box
                 of shape (1, 4) as one prompt, as segment_anything does; pass True when B varies and may be 1.
             refine: look again at each object: encode the square around it, and merge both answers (``refine.py``).
-                Better masks, above all of small objects, for one more encoding (the time of ``set_image``) a prompt;
-                none where that square is the whole photo. With three masks, the best rated is refined, and its
-                predicted IoU and logits are the new ones; the other two stay as they were.
+                Better masks, above all of small objects in a box, for one more encoding a prompt, which takes as long
+                as ``set_image``; none where that square is the whole photo. Of three masks the best rated is refined.
+                The ratings of three masks stay as they are, that of a single mask takes in both answers.
 
         Returns:
             masks (C, H, W) bool, predicted IoU (C,) and low-resolution logits (C, h, w) float32, to be passed as
@@ -229,6 +229,55 @@ class SamPredictor:
         encoded = self.encoded
         prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit, batched)
         return self._predict(encoded, prompts, multimask_output, return_logits, refine)
+
+    def refine(
+        self,
+        mask_input: Any,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        return_logits: bool = False,
+    ) -> Prediction:
+        """A second look at an existing mask: encode the square around it, decode it there again, and merge both.
+
+        ``predict(..., refine=True)`` does it for the best rated mask of a prompt; this for any mask.
+
+        Args:
+            mask_input: (1, h, w) logits of an earlier prediction; (B, 1, h, w) for a batch.
+            point_coords, point_labels, box: the prompts that it came from, if there were any, as in ``predict``.
+            return_logits: return float logits instead of bool masks.
+
+        Returns:
+            masks (1, H, W), predicted IoU (1,) and low-resolution logits (1, h, w), each with a leading B for a batch.
+            Where the square is the whole photo, the mask is the given one and its predicted IoU NaN.
+
+        Raises:
+            PhotoNotSetError: before ``set_image``, or where the photo itself is not known (see ``predict``).
+            PromptError: no mask, or a prompt of the wrong shape, type or range.
+
+        Example:
+            >>> import repvit_sam
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+            >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+            >>> spoon = [395, 95, 575, 145]
+            >>> _, _, low_res_logits = predictor.predict(box=spoon)  # three masks
+            >>> masks, _, _ = predictor.refine(low_res_logits[2:3], box=spoon)
+            >>> masks.shape
+            (1, 400, 600)
+        """
+        encoded = self.encoded
+        prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit)
+        if prompts.mask_input is None:
+            raise PromptError("refine needs mask_input, logits of an earlier prediction; for prompts call predict")
+        shape = (prompts.count, 1, *encoded.fit.photo_hw)
+        masks = np.empty(shape, dtype=np.float32 if return_logits else np.bool_)
+        for mask, low_res_logits in zip(masks, prompts.mask_input, strict=True):
+            logits = logits_to_photo(low_res_logits[None], encoded.fit)[0]
+            mask[:] = logits if return_logits else logits > MASK_THRESHOLD
+        unrated = np.full((prompts.count, 1), np.nan, dtype=np.float32)
+        given = (masks, unrated, prompts.mask_input)
+        refined = refine_prediction(self.backend, encoded, prompts, given, return_logits)
+        return refined if prompts.batched else (refined[0][0], refined[1][0], refined[2][0])
 
     def predict_torch(
         self,

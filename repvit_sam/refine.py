@@ -58,7 +58,7 @@ class SecondLook:
         crop: the part of the photo that was encoded again.
         fit: the crop's place on its canvas.
         low_res_logits: (S/4, S/4) on that canvas.
-        iou_prediction: the predicted IoU of the second answer.
+        iou_prediction: the predicted IoU of both answers as one, merged as the logits are.
     """
 
     crop: Crop
@@ -122,17 +122,19 @@ def _span(middle: float, side: float, length: int) -> tuple[int, int]:
 
 
 def look_again(
-    backend: Backend, encoded: EncodedPhoto, prompts: Prompts, low_res_logits: LowRes
+    backend: Backend, encoded: EncodedPhoto, prompts: Prompts, low_res_logits: LowRes, iou_prediction: float
 ) -> SecondLook | None:
     """Encode the square around one object, decode the same prompts on it, and make one answer of both.
 
-    The decoder gets the prompts, moved to the crop, and the first answer as mask input.
+    The decoder gets the prompts, moved to the crop, with the box of the first answer where they have none, and the
+    first answer as mask input.
 
     Args:
         backend: the one that made ``encoded``.
         encoded: the photo, with its pixels.
         prompts: one prompt, in pixels of the photo.
         low_res_logits: (S/4, S/4), the first answer to it.
+        iou_prediction: of the first answer; NaN where it is not known.
 
     Returns:
         None where there is nothing to gain: the mask is empty, or the square is the whole photo.
@@ -155,16 +157,19 @@ def look_again(
     logits, ious = backend.decode(
         backend.encode(canvas), _prompts_in_crop(prompts, box, crop, first, fit), mask_slice(multimask_output=False)
     )
-    second = as_numpy(logits)[0, 0]
+    second, second_iou = as_numpy(logits)[0, 0], float(as_numpy(ious)[0, 0])
     area = np.count_nonzero(low_res_logits > MASK_THRESHOLD) * LOGITS_STRIDE**2
-    merged = second if area < SMALL_AREA else (first + second) / 2
-    return SecondLook(crop, fit, merged, float(as_numpy(ious)[0, 0]))
+    if area < SMALL_AREA:
+        return SecondLook(crop, fit, second, second_iou)
+    return SecondLook(crop, fit, (first + second) / 2, float(np.nanmean([iou_prediction, second_iou])))
 
 
 def refine_prediction(
     backend: Backend, encoded: EncodedPhoto, prompts: Prompts, prediction: Prediction, return_logits: bool
 ) -> Prediction:
     """The results of ``SamPredictor.predict`` for B prompts, with a second look at the best rated mask of each.
+
+    Of three masks the ratings stay, so that the best rated one remains the refined one.
 
     Args:
         prediction: masks (B, C, H, W), changed in place; predicted IoU (B, C); low-resolution logits (B, C, S/4, S/4).
@@ -173,12 +178,14 @@ def refine_prediction(
     masks, iou_predictions, low_res_logits = prediction[0], prediction[1].copy(), prediction[2].copy()
     for index in range(prompts.count):
         best = best_mask(iou_predictions[index])
-        first = low_res_logits[index, best]
-        look = look_again(backend, encoded, prompts.part(index, index + 1), first)
-        if look:
-            logits = look.photo_logits()
-            masks[index, best][look.crop.pixels] = logits if return_logits else logits > MASK_THRESHOLD
-            low_res_logits[index, best] = look.into_low_res(first, encoded.fit)
+        first, iou = low_res_logits[index, best], float(iou_predictions[index, best])
+        look = look_again(backend, encoded, prompts.part(index, index + 1), first, iou)
+        if look is None:
+            continue
+        logits = look.photo_logits()
+        masks[index, best][look.crop.pixels] = logits if return_logits else logits > MASK_THRESHOLD
+        low_res_logits[index, best] = look.into_low_res(first, encoded.fit)
+        if masks.shape[1] == 1:
             iou_predictions[index, best] = look.iou_prediction
     return masks, iou_predictions, low_res_logits
 
@@ -234,17 +241,15 @@ def _prompts_in_crop(
 ) -> CanvasPrompts:
     """One prompt as the decoder takes it on the crop's canvas.
 
-    A box is cut off at the crop. A point outside the crop becomes padding. A mask alone gets its box beside it.
+    A box is cut off at the crop. A point outside the crop becomes padding. Without a box it gets that of the mask.
     """
     height, width = crop.hw
     corner, size = np.array([crop.x0, crop.y0]), np.array([width, height])
-    coords = labels = boxes = None
+    coords = labels = None
     if prompts.point_coords is not None and prompts.point_labels is not None:
         moved = prompts.point_coords - corner
         inside = ((moved >= 0) & (moved <= size)).all(-1)
         coords, labels = fit.coords_to_canvas(moved), np.where(inside, prompts.point_labels, -1)
-    if prompts.boxes is not None or coords is None:
-        given = np.array([mask_box]) if prompts.boxes is None else prompts.boxes
-        corners = np.clip(given.reshape(-1, 2, 2) - corner, 0, size)
-        boxes = fit.boxes_to_canvas(corners.reshape(-1, 4))
-    return CanvasPrompts(coords, labels, boxes, mask_input[None, None])
+    given = np.array([mask_box]) if prompts.boxes is None else prompts.boxes
+    corners = np.clip(given.reshape(-1, 2, 2) - corner, 0, size)
+    return CanvasPrompts(coords, labels, fit.boxes_to_canvas(corners.reshape(-1, 4)), mask_input[None, None])
