@@ -1,7 +1,7 @@
 """A second look at one object: the square around it is encoded once more, and both answers become one mask.
 
-On the canvas of a whole photo a small object has few pixels. The square around it fills a canvas of its own, so its edge
-is found more finely. No weights change, and any backend can do it. It costs one encoding for each object.
+On the canvas of a whole photo a small object has few pixels. The square around it fills a canvas of its own, so its
+edge is found more finely. No weights change, and any backend can do it. It costs one encoding for each object.
 
 The constants were chosen on photos that none of the published figures is measured on (docs/evaluation.md, "A second
 look").
@@ -92,7 +92,7 @@ class SecondLook:
 
 
 def crop_around(box_xyxy: tuple[float, float, float, float], photo_hw: tuple[int, int]) -> Crop | None:
-    """The square around a box, ``CROP_SCALE`` times its longer side, moved into the photo and cut off where it is larger.
+    """The square around a box, ``CROP_SCALE`` times its longer side, moved into the photo, cut off where it is larger.
 
     Args:
         box_xyxy: in pixels of the photo; may reach beyond it.

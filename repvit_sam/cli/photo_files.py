@@ -24,6 +24,7 @@ def segment_photos(
     words: list[str],
     prompts: Sequence[ObjectPrompt],
     every_mask: bool,
+    refine: bool,
     checkpoint: str,
     device: str,
     out: Path,
@@ -45,7 +46,7 @@ def segment_photos(
         predictor.set_image(photo)
         found = []
         for prompt in prompts:
-            found += _predict(predictor, prompt, every_mask)
+            found += _predict(predictor, prompt, every_mask, refine)
             bar.update(task, advance=1, description=f"{path.name}: masks")
         for line in ResultFiles(path, photo, checkpoint, folder).write_found(found):
             say(bar, line)
@@ -67,8 +68,9 @@ def everything_in_photos(words: list[str], settings: dict[str, Any], checkpoint:
     return _each_photo(words, out, work)
 
 
-def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) -> list[FoundMask]:
-    masks, ious, _ = predictor.predict(*prompt.arrays(), multimask_output=every_mask or prompt.ambiguous)
+def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool, refine: bool) -> list[FoundMask]:
+    several = every_mask or prompt.ambiguous
+    masks, ious, _ = predictor.predict(*prompt.arrays(), multimask_output=several, refine=refine)
     chosen = range(len(masks)) if every_mask else [best_mask(ious)]
     return [FoundMask(prompt, masks[index], float(ious[index])) for index in chosen]
 

@@ -18,6 +18,9 @@ def segment(
     every_mask: Annotated[
         bool, typer.Option("--every-mask", help="write all three candidates instead of the best")
     ] = False,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="look at each object again, enlarged: better for small objects, slower")
+    ] = False,
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
     out: OutOption = Path("out"),
@@ -38,7 +41,7 @@ def segment(
     labelled = tuple((x, y, int(label[0]) if label else 1) for x, y, *label in points)
     prompts = [ObjectPrompt(labelled, tuple(corners)) for corners in boxes] or [ObjectPrompt(labelled, None)]
     with report_errors():
-        failures = segment_photos(photos, prompts, every_mask, checkpoint, device, out)
+        failures = segment_photos(photos, prompts, every_mask, refine, checkpoint, device, out)
     exit_if_failed(failures)
 
 

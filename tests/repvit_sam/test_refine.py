@@ -19,7 +19,7 @@ SMALL_THINGS = [HANDLE, [170, 12, 300, 100], [20, 20, 60, 80]]
 
 
 @pytest.mark.parametrize(
-    "box, photo_hw",
+    ("box", "photo_hw"),
     [
         ([100, 100, 150, 120], (400, 600)),
         ([0, 0, 20, 30], (400, 600)),
@@ -110,7 +110,7 @@ class TwoAnswers:
         return np.float32(logits)[None, None], np.float32([[0.75]])
 
 
-@pytest.mark.parametrize("radius, alone", [(2, True), (20, False)])
+@pytest.mark.parametrize(("radius", "alone"), [(2, True), (20, False)])
 def test_small_objects_are_the_second_answer_alone_and_others_the_mean_of_both(radius, alone):
     backend = TwoAnswers(radius)
     photo = np.zeros((512, 512, 3), np.uint8)
