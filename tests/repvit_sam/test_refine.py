@@ -11,7 +11,7 @@ from repvit_sam.errors import PhotoNotSetError, PromptError
 from repvit_sam.prompts import check_prompts
 from repvit_sam.refine import CROP_SCALE, SMALL_AREA, Crop, SecondLook, crop_around, look_again, resample
 
-from .conftest import CANVAS, PROMPTS
+from .conftest import PROMPTS
 
 HANDLE = [380, 90, 430, 150]  # on coffee.jpg: small enough for a crop
 SPOON = [395, 95, 575, 145]
@@ -267,12 +267,3 @@ def test_without_the_photo_there_is_no_second_look(small, small_photo, tmp_path)
     with pytest.raises(PhotoNotSetError, match=r"call set_image\(photo\) for refine=True"):
         predictor.predict(box=HANDLE, refine=True)
     assert predictor.predict(box=HANDLE)[0].shape == (3, 400, 600)
-
-
-def test_exported_models_are_refined_too(onnx_folder, small_photo, coffee):
-    predictor = repvit_sam.SamPredictor(repvit_sam.load(onnx_folder, engine="onnx"))
-    assert predictor.backend.canvas_size == CANVAS
-    predictor.set_image(coffee)
-    found = predictor.predict(box=HANDLE, multimask_output=False, refine=True)[0]
-    expected = small_photo.predict(box=HANDLE, multimask_output=False, refine=True)[0]
-    assert overlap(found, expected) > 0.99
