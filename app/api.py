@@ -26,10 +26,11 @@ def add_endpoint(handlers: Handlers) -> None:
         points = gr.JSON(label="points", value=[])
         box = gr.JSON(label="box")
         checkpoint = gr.Textbox(label="checkpoint", value=handlers.service.models.first)
+        refine = gr.Checkbox(label="refine")
         answer = gr.JSON(label="answer")
         gr.Button("segment").click(
             segment_function(handlers),
-            [photo, points, box, checkpoint],
+            [photo, points, box, checkpoint, refine],
             answer,
             api_name="segment",
             concurrency_limit=4,  # more than one may wait: the scheduler queues them
@@ -39,7 +40,9 @@ def add_endpoint(handlers: Handlers) -> None:
 def segment_function(handlers: Handlers) -> Callable[..., dict[str, Any]]:
     """The endpoint's function; Gradio shows its docstring on the API page and to MCP clients."""
 
-    def segment(photo: str, points: Any = None, box: Any = None, checkpoint: str = "") -> dict[str, Any]:
+    def segment(
+        photo: str, points: Any = None, box: Any = None, checkpoint: str = "", refine: bool = False
+    ) -> dict[str, Any]:
         """Cut an object out of a photo: the mask for points and a box.
 
         Args:
@@ -47,13 +50,15 @@ def segment_function(handlers: Handlers) -> Callable[..., dict[str, Any]]:
             points: list of [x, y, label] in photo pixels; label 1 is on the object, 0 on the background.
             box: [x0, y0, x1, y1] around the object in photo pixels, or null.
             checkpoint: name of an installed checkpoint; empty takes the server's.
+            refine: look at the object a second time, enlarged: a better mask of a small object, in twice the time.
 
         Returns:
             size [height, width], segmentation (COCO's compressed RLE), bbox [x, y, width, height], area in pixels, and
             predicted_iou, the model's own rating of the mask.
         """
         try:
-            mask, iou = _mask(handlers, photo, {"points": _parsed(points) or [], "box": _parsed(box)}, checkpoint)
+            prompts = {"points": _parsed(points) or [], "box": _parsed(box), "refine": bool(refine)}
+            mask, iou = _mask(handlers, photo, prompts, checkpoint)
         except (RequestError, RepVitSamError, BusyError) as error:
             raise gr.Error(str(error), print_exception=False) from None
         return {

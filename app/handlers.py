@@ -134,7 +134,7 @@ class Handlers:
         """The candidates for a chain of prompts, at the size of the page's view."""
         request = parse(schemas.PredictRequest, data)
         if not request.chain[-1].has_object:
-            return {"candidates": [], "best": 0, "decode_ms": 0}
+            return {"candidates": [], "best": 0, "refined": False, "decode_ms": 0}
 
         def compute(job: Job[Json]) -> Json:
             return candidates_json(self.service.decode(request.photo, request.checkpoint, request.chain))

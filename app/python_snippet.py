@@ -38,7 +38,11 @@ def _statements(item: SnippetObject, variable: str) -> list[str]:
     if item.rle:
         rle = {"size": list(item.rle.size), "counts": item.rle.counts}
         return [f"{variable} = decode_rle({rle!r})"]
-    calls = [line for number, prompts in enumerate(item.chain) for line in _call(prompts, is_first=number == 0)]
+    calls = []
+    for number, prompts in enumerate(item.chain):
+        calls += _call(prompts, is_first=number == 0)
+        if prompts.refine:
+            calls += [*_call_of("refine", ["low_res_logits[pick : pick + 1]", *_prompts(prompts)]), "pick = 0"]
     return [*calls, f"{variable} = masks[pick]"]
 
 
@@ -46,26 +50,32 @@ def _call(prompts: PromptSet, is_first: bool) -> list[str]:
     """One call of ``predict``, and which of its masks is picked; inference.py has the rule."""
     three = is_first and prompts.ambiguous
     after_single = not three and prompts.pick not in (None, 0)
-    arguments = []
-    if prompts.points:
-        arguments.append(f"point_coords={[[_rounded(x), _rounded(y)] for x, y, _ in prompts.points]}")
-        arguments.append(f"point_labels={[label for *_, label in prompts.points]}")
-    if prompts.box_xyxy:
-        arguments.append(f"box={[_rounded(n) for n in prompts.box_xyxy]}")
+    arguments = _prompts(prompts)
     if not is_first:
         arguments.append("mask_input=low_res_logits[pick : pick + 1]")
     arguments.append(f"multimask_output={three or after_single}")
-    call = [
-        "masks, iou_predictions, low_res_logits = predictor.predict(",
-        *(f"    {argument}," for argument in arguments),
-        ")",
-    ]
+    call = _call_of("predict", arguments)
     if after_single:
         assert prompts.pick is not None
         return [*call, f"pick = int(iou_predictions.argsort()[-{prompts.pick}])"]
     if three and prompts.pick is None:
         return [*call, "pick = int(iou_predictions.argmax())"]
     return [*call, f"pick = {prompts.pick or 0}"]
+
+
+def _prompts(prompts: PromptSet) -> list[str]:
+    arguments = []
+    if prompts.points:
+        arguments.append(f"point_coords={[[_rounded(x), _rounded(y)] for x, y, _ in prompts.points]}")
+        arguments.append(f"point_labels={[label for *_, label in prompts.points]}")
+    if prompts.box_xyxy:
+        arguments.append(f"box={[_rounded(n) for n in prompts.box_xyxy]}")
+    return arguments
+
+
+def _call_of(method: str, arguments: Sequence[str]) -> list[str]:
+    results = "masks, iou_predictions, low_res_logits"
+    return [f"{results} = predictor.{method}(", *(f"    {argument}," for argument in arguments), ")"]
 
 
 def _rounded(pixels: float) -> float:

@@ -69,7 +69,9 @@ def candidates_json(decoded: Decoded) -> Json:
     """The three candidates at the size of the page's view. Areas are of the photo, estimated from the view."""
     candidates = decoded.candidates
     height, width = decoded.fit.photo_hw
-    masks = logits_to_view(candidates.low_res_logits, decoded.fit)
+    masks = list(logits_to_view(candidates.low_res_logits, decoded.fit))
+    if candidates.look:
+        masks[candidates.best] = mask_to_view(candidates.picked(None, decoded.fit)[0])
     shares = [float(mask.mean()) for mask in masks]
     return {
         "candidates": [
@@ -77,6 +79,7 @@ def candidates_json(decoded: Decoded) -> Json:
             for mask, iou, share in zip(masks, candidates.iou_predictions, shares, strict=True)
         ],
         "best": candidates.best,
+        "refined": candidates.look is not None,
         "decode_ms": decoded.decode_ms,
     }
 

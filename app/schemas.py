@@ -30,6 +30,7 @@ class PromptSet(BaseModel):
 
     Attributes:
         pick: which of the three candidates the person chose; None takes the best.
+        refine: a second look at that candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -37,6 +38,7 @@ class PromptSet(BaseModel):
     points: tuple[tuple[float, float, Literal[0, 1]], ...] = Field((), max_length=MAX_POINTS)  # x, y, label
     box: tuple[float, float, float, float] | None = None  # two opposite corners
     pick: int | None = Field(None, ge=0, le=2)
+    refine: bool = False
 
     @field_validator("points", "box")
     @classmethod

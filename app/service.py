@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Decoded:
 
     candidates: Candidates
     fit: CanvasFit
-    decode_ms: float  # the usual time where the candidates were there already
+    decode_ms: float  # the usual time where the candidates were there already, or were refined
 
 
 class MaskService:
@@ -77,13 +77,18 @@ class MaskService:
 
     def decode(self, token: str, checkpoint: str, chain: PromptChain) -> Decoded:
         """The candidates for a chain of prompts on a stored photo."""
-        predictor = self._predictor(self.photos.get(token), checkpoint)
+        stored = self.photos.get(token)
+        predictor = self._predictor(stored, checkpoint)
         cache = self._results.candidates
-        was_cached = candidates_key(token, checkpoint, chain) in cache
+        parts = [chain[:length] for length in range(1, len(chain) + 1)]
+        missing = [part for part in parts if candidates_key(token, checkpoint, part) not in cache]
+        was_cached = chain not in missing
+        if not was_cached and any(part[-1].refine for part in missing):
+            predictor.encoded = replace(predictor.encoded, photo=stored.pixels())
         started = time.perf_counter()
         candidates = decode_chain(predictor, chain, cache, token, checkpoint)
         decode_ms = milliseconds_since(started)
-        if was_cached:
+        if was_cached or chain[-1].refine:
             decode_ms = self.decode_latency.median or 0.0
         elif len(chain) == 1:
             self.decode_latency.add(decode_ms)
@@ -124,7 +129,8 @@ class MaskService:
             return predictor
         started = time.perf_counter()
         predictor.set_image(stored.pixels() if photo is None else photo)
-        self._results.embeddings[key] = predictor.encoded
+        # without the pixels, which would take more memory than all else here
+        predictor.encoded = self._results.embeddings[key] = replace(predictor.encoded, photo=None)
         if checkpoint == self.models.first:
             self.encode_latency.add(milliseconds_since(started))
         return predictor

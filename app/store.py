@@ -27,7 +27,7 @@ from .schemas import RequestError
 KEEP_SECONDS = 3600
 MAX_PHOTO_BYTES = 512 * 2**20  # of all photos together, as they were uploaded
 _MAX_EMBEDDINGS = 64  # 4 MiB each
-_MAX_CANDIDATES = 200  # 0.75 MiB each
+_MAX_CANDIDATES = 200  # 0.75 MiB each, 1 MiB where one is refined
 _MAX_MODELS = 2
 _EXAMPLE = "example-"  # an example's token is this and its name
 

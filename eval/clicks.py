@@ -172,6 +172,7 @@ def main(
     next_click: Annotated[str | None, typer.Option(help="deepest, or ritm: never the same pixel again")] = None,
     point_at: Annotated[str | None, typer.Option(help="centre or corner of the pixel")] = None,
     feedback: Annotated[bool | None, typer.Option(help="a further click gets the mask before as input")] = None,
+    refine: Annotated[bool | None, typer.Option("--refine", help="a second look at each object")] = None,
     crowds: Annotated[bool | None, typer.Option(help="crowd regions are instances too")] = None,
     min_area: Annotated[float | None, typer.Option(help="leave out instances smaller than this, in pixels")] = None,
     baselines: Annotated[bool, typer.Option(help="score the three trivial masks too")] = True,
@@ -198,6 +199,7 @@ def main(
             next_click=next_click,
             point_at=point_at,
             feedback=feedback,
+            refine=refine,
             crowds=crowds,
             min_area=min_area,
         )

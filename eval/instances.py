@@ -163,6 +163,7 @@ def main(
     refinements: Annotated[
         int | None, typer.Option(help="instead of the protocol's: further passes with box and mask")
     ] = None,
+    refine: Annotated[bool | None, typer.Option("--refine", help="a second look at each object")] = None,
     score: Annotated[
         str | None, typer.Option(help=f"instead of the protocol's: {', '.join(get_args(ScoreRule))}")
     ] = None,
@@ -179,7 +180,7 @@ def main(
     """Mask AP of a checkpoint that is prompted with boxes."""
     with report_errors():
         run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
-        chosen = find_protocol(protocol, masks=masks, refinements=refinements, score=score)
+        chosen = find_protocol(protocol, masks=masks, refinements=refinements, refine=refine, score=score)
         config = InstancesConfig(run, dataset, images, annotations, boxes, detections, chosen)
         data, prompts = read_data(config)
         job = InstancesJob(run.model, chosen, data.paths, prompts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .canvas import EMBEDDING_STRIDE, CanvasFit
 from .errors import CheckpointError
 from .files import atomic_write
+from .photo import Photo
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,6 +29,7 @@ class EncodedPhoto:
     Attributes:
         image_embedding: (1, 256, S/16, S/16), an array of the backend that made it: a tensor on PyTorch, else NumPy's.
         fit: the photo's size and its place on the canvas.
+        photo: (H, W, 3), for a second look (refine.py); None where only the embedding is known, as after loading.
 
     Example:
         >>> import repvit_sam
@@ -41,6 +43,7 @@ class EncodedPhoto:
 
     image_embedding: Any
     fit: CanvasFit
+    photo: Photo | None = field(default=None, repr=False, compare=False)
 
 
 def encoder_fingerprint(encoder: nn.Module) -> str:

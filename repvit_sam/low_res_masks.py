@@ -28,8 +28,8 @@ class LowResMasks:
 
     def __init__(self, fit: CanvasFit, offset: float, least_stability: float, nms_threshold: float) -> None:
         self._offset, self._least_stability, self._nms_threshold = offset, least_stability, nms_threshold
-        height, width = (-(-side // LOGITS_STRIDE) for side in fit.content_hw)
-        self._content = (slice(height), slice(width))  # the rest of the canvas shows no photo
+        # the rest of the canvas shows no photo
+        self._height, self._width = (-(-side // LOGITS_STRIDE) for side in fit.content_hw)
         self._found = FoundArea(fit)
         side = fit.canvas_size // LOGITS_STRIDE
         self._logits, self._boxes = torch.zeros(0, side, side), torch.zeros(0, 4)
@@ -42,7 +42,7 @@ class LowResMasks:
     def add(self, low_res_logits: Any, ious: list[float], points_xy: NDArray[np.float64]) -> None:
         """Add K masks (K, S/4, S/4), rated highly enough, with the point (K, 2) of each."""
         logits: Tensor = torch.as_tensor(low_res_logits)
-        content = logits[(slice(None), *self._content)]
+        content = logits[:, : self._height, : self._width]
         stable = stability_score(content, self._offset) >= self._least_stability
         masks = content > MASK_THRESHOLD
         stable &= masks.flatten(1).any(1)

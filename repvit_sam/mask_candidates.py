@@ -64,8 +64,8 @@ class CropView:
             offset, least_stability: see ``SamAutomaticMaskGenerator``.
         """
         found = object_logits(low_res_logits, self.fit, MASK_THRESHOLD - offset)
-        inside = np.count_nonzero(found.logits > MASK_THRESHOLD + offset)
-        around = np.count_nonzero(found.logits > MASK_THRESHOLD - offset)
+        inside = int(np.count_nonzero(found.logits > MASK_THRESHOLD + offset))
+        around = int(np.count_nonzero(found.logits > MASK_THRESHOLD - offset))
         stability = inside / max(around, 1)
         if least_stability > 0 and not stability >= least_stability:
             return None

@@ -22,14 +22,13 @@ from .errors import PhotoError, PhotoNotSetError, PromptError
 from .masks import ALL_MASKS, MASK_THRESHOLD, logits_in_parts, logits_to_photo, mask_slice, write_mask
 from .photo import PhotoSource, read_photo
 from .prompts import CanvasPrompts, Prompts, check_prompts
+from .refine import Prediction, refine_prediction
 
 if TYPE_CHECKING:
     import torch
     from segment_anything.modeling import Sam
     from segment_anything.utils.transforms import ResizeLongestSide
     from torch import Tensor
-
-Prediction = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 
 _PROMPTS_PER_BATCH = 32  # decoded at once; masks.py limits the memory of logits at photo size
 
@@ -115,7 +114,7 @@ class SamPredictor:
         return self.encoded.image_embedding
 
     def set_image(self, image: PhotoSource, image_format: str = "RGB") -> None:
-        """Encode a photo; all prompts after this call refer to it.
+        """Encode a photo; all prompts after this call refer to it. Its pixels are kept for ``refine=True``.
 
         Args:
             image: whatever ``read_photo`` takes: (H, W, 3) uint8, a path, bytes, a PIL image, ...
@@ -191,6 +190,7 @@ class SamPredictor:
         return_logits: bool = False,
         *,
         batched: bool | None = None,
+        refine: bool = False,
     ) -> Prediction:
         """Masks for one prompt, or for a batch of them, on the photo that is set.
 
@@ -204,13 +204,18 @@ class SamPredictor:
             return_logits: return float logits instead of bool masks.
             batched: whether the results have a leading batch axis. None decides by the shapes, and takes a single box
                 of shape (1, 4) as one prompt, as segment_anything does; pass True when B varies and may be 1.
+            refine: look again at each object: encode the square around it, and merge both answers (``refine.py``).
+                Better masks, above all of small objects in a box, for one more encoding a prompt, which takes as long
+                as ``set_image``; none where that square is the whole photo. Of three masks the best rated is refined.
+                The ratings of three masks stay as they are, that of a single mask takes in both answers.
 
         Returns:
             masks (C, H, W) bool, predicted IoU (C,) and low-resolution logits (C, h, w) float32, to be passed as
             ``mask_input`` later; each with a leading B for a batch. C is 3 or 1; h and w are a quarter of the canvas.
 
         Raises:
-            PhotoNotSetError: before ``set_image``.
+            PhotoNotSetError: before ``set_image``; or ``refine`` after ``load_embedding`` or ``set_torch_image``, where
+                the photo itself is not known.
             PromptError: a prompt of the wrong shape, type or range.
 
         Example:
@@ -223,10 +228,62 @@ class SamPredictor:
             >>> boxes = [[170, 12, 425, 282], [0, 0, 90, 80]]
             >>> predictor.predict(box=boxes, multimask_output=False)[0].shape
             (2, 1, 400, 600)
+            >>> spoon = [395, 95, 575, 145]
+            >>> predictor.predict(box=spoon, multimask_output=False, refine=True)[0].shape
+            (1, 400, 600)
         """
         encoded = self.encoded
         prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit, batched)
-        return self._predict(encoded, prompts, multimask_output, return_logits)
+        return self._predict(encoded, prompts, multimask_output, return_logits, refine)
+
+    def refine(
+        self,
+        mask_input: Any,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        return_logits: bool = False,
+    ) -> Prediction:
+        """A second look at an existing mask: encode the square around it, decode it there again, and merge both.
+
+        ``predict(..., refine=True)`` does it for the best rated mask of a prompt; this for any mask.
+
+        Args:
+            mask_input: (1, h, w) logits of an earlier prediction; (B, 1, h, w) for a batch.
+            point_coords, point_labels, box: the prompts that it came from, if there were any, as in ``predict``.
+            return_logits: return float logits instead of bool masks.
+
+        Returns:
+            masks (1, H, W), predicted IoU (1,) and low-resolution logits (1, h, w), each with a leading B for a batch.
+            Where the square is the whole photo, the mask is the given one and its predicted IoU NaN.
+
+        Raises:
+            PhotoNotSetError: before ``set_image``, or where the photo itself is not known (see ``predict``).
+            PromptError: no mask, or a prompt of the wrong shape, type or range.
+
+        Example:
+            >>> import repvit_sam
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+            >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+            >>> spoon = [395, 95, 575, 145]
+            >>> _, _, low_res_logits = predictor.predict(box=spoon)  # three masks
+            >>> masks, _, _ = predictor.refine(low_res_logits[2:3], box=spoon)
+            >>> masks.shape
+            (1, 400, 600)
+        """
+        encoded = self.encoded
+        prompts = check_prompts(point_coords, point_labels, box, mask_input, encoded.fit)
+        if prompts.mask_input is None:
+            raise PromptError("refine needs mask_input, logits of an earlier prediction; for prompts call predict")
+        shape = (prompts.count, 1, *encoded.fit.photo_hw)
+        masks = np.empty(shape, dtype=np.float32 if return_logits else np.bool_)
+        for mask, low_res_logits in zip(masks, prompts.mask_input, strict=True):
+            logits = logits_to_photo(low_res_logits[None], encoded.fit)[0]
+            mask[:] = logits if return_logits else logits > MASK_THRESHOLD
+        unrated = np.full((prompts.count, 1), np.nan, dtype=np.float32)
+        given = (masks, unrated, prompts.mask_input)
+        refined = refine_prediction(self.backend, encoded, prompts, given, return_logits)
+        return refined if prompts.batched else (refined[0][0], refined[1][0], refined[2][0])
 
     def predict_torch(
         self,
@@ -283,13 +340,15 @@ class SamPredictor:
         mask_input_batch: Sequence[Any] | None = None,
         multimask_output: bool = True,
         return_logits: bool = False,
+        *,
+        refine: bool = False,
     ) -> tuple[list[NDArray[Any]], list[NDArray[np.float32]], list[NDArray[np.float32]]]:
         """``predict`` for each photo of ``set_image_batch``.
 
         Args:
             point_coords_batch, point_labels_batch, box_batch, mask_input_batch: lists with one entry for each photo,
                 each what ``predict`` takes (an entry may be None).
-            multimask_output, return_logits: as in ``predict``.
+            multimask_output, return_logits, refine: as in ``predict``.
 
         Returns:
             three lists with one entry for each photo: masks, predicted IoU, low-resolution logits, as ``predict``
@@ -320,7 +379,7 @@ class SamPredictor:
         for index, encoded in enumerate(self._encoded):
             coords, labels, box, mask = (None if column is None else column[index] for column in columns)
             prompts = check_prompts(coords, labels, box, mask, encoded.fit)
-            results.append(self._predict(encoded, prompts, multimask_output, return_logits))
+            results.append(self._predict(encoded, prompts, multimask_output, return_logits, refine))
         masks, iou_predictions, low_res_logits = (list(column) for column in zip(*results, strict=True))
         return masks, iou_predictions, low_res_logits
 
@@ -406,8 +465,10 @@ class SamPredictor:
         if image_format not in ("RGB", "BGR"):
             raise PhotoError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
         photo = read_photo(image)
-        is_array = hasattr(image, "ndim")  # NumPy's or torch's; files and PIL images are read as RGB
-        return np.ascontiguousarray(photo[..., ::-1]) if image_format == "BGR" and is_array else photo
+        if not hasattr(image, "ndim"):  # no array, NumPy's or torch's: files and PIL images are read as RGB
+            return photo
+        # a copy: a second look at the photo must not see what the caller writes into the array later
+        return np.array(photo[..., ::-1] if image_format == "BGR" else photo, order="C")
 
     def _encode(self, photo: NDArray[np.uint8]) -> EncodedPhoto:
         return next(self._encode_all([photo]))
@@ -416,13 +477,14 @@ class SamPredictor:
         """Several canvases go through the encoder at once where that is faster."""
         at_once = getattr(self.backend, "canvases_at_once", 1)
         for start in range(0, len(photos), at_once):
-            part = [photo_to_canvas(photo, self._canvas_size) for photo in photos[start : start + at_once]]
-            embeddings = self.backend.encode(np.concatenate([canvas for canvas, _ in part]))
-            for index, (_, fit) in enumerate(part):
-                yield EncodedPhoto(embeddings[index : index + 1], fit)
+            part = photos[start : start + at_once]
+            canvases, fits = zip(*(photo_to_canvas(photo, self._canvas_size) for photo in part), strict=True)
+            embeddings = self.backend.encode(np.concatenate(canvases))
+            for index, (photo, fit) in enumerate(zip(part, fits, strict=True)):
+                yield EncodedPhoto(embeddings[index : index + 1], fit, photo)
 
     def _predict(
-        self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool
+        self, encoded: EncodedPhoto, prompts: Prompts, multimask_output: bool, return_logits: bool, refine: bool
     ) -> Prediction:
         parts = [
             self._predict_part(
@@ -433,6 +495,10 @@ class SamPredictor:
         masks, iou_predictions, low_res_logits = (
             column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts, strict=True)
         )
+        if refine:
+            masks, iou_predictions, low_res_logits = refine_prediction(
+                self.backend, encoded, prompts, (masks, iou_predictions, low_res_logits), return_logits
+            )
         if prompts.batched:
             return masks, iou_predictions, low_res_logits
         return masks[0], iou_predictions[0], low_res_logits[0]

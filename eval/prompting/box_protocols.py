@@ -33,6 +33,7 @@ class BoxProtocol:
         masks: "single": the decoder's single mask. "best-predicted": of its three masks, the one with the best
             predicted IoU. "best-box": of the three, the one whose tight box has the best IoU with the prompt.
         refinements: number of further passes with the box and the previous mask's logits, each for a single mask.
+        refine: a second look at each object (``SamPredictor.predict``), in the last pass.
         score: the score of a mask: the detector's, the predicted IoU, or their product.
         source: who uses the protocol, and how that is known.
     """
@@ -40,13 +41,14 @@ class BoxProtocol:
     name: str
     masks: MaskChoice = "single"
     refinements: int = 0
+    refine: bool = False
     score: ScoreRule = "detector"
     source: str = ""
 
     @property
     def choices(self) -> dict[str, Any]:
         """The options that decide masks and scores, by name."""
-        return {"masks": self.masks, "refinements": self.refinements, "score": self.score}
+        return {"masks": self.masks, "refinements": self.refinements, "refine": self.refine, "score": self.score}
 
     def __post_init__(self) -> None:
         for option, value, known in (("masks", self.masks, MaskChoice), ("score", self.score, ScoreRule)):
@@ -113,15 +115,21 @@ def _predict(
     """(B, H, W) masks of (B, 4) boxes, and their predicted IoUs (B,)."""
     rows = np.arange(len(boxes_xyxy))
     several = protocol.masks != "single"
-    masks, ious, logits = predictor.predict(box=boxes_xyxy, multimask_output=several, batched=True)
+    masks, ious, logits = predictor.predict(
+        box=boxes_xyxy, multimask_output=several, batched=True, refine=protocol.refine and not protocol.refinements
+    )
     if protocol.masks == "best-box":
         best = np.array([_best_fitting(three, box) for three, box in zip(masks, boxes_xyxy, strict=True)])
     else:
         best = ious.argmax(1)
-    for _ in range(protocol.refinements):
+    for number in range(1, protocol.refinements + 1):
         previous = logits[rows, best][:, None]
         masks, ious, logits = predictor.predict(
-            box=boxes_xyxy, mask_input=previous, multimask_output=False, batched=True
+            box=boxes_xyxy,
+            mask_input=previous,
+            multimask_output=False,
+            batched=True,
+            refine=protocol.refine and number == protocol.refinements,
         )
         best = np.zeros_like(rows)
     return masks[rows, best], ious[rows, best]

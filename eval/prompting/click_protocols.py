@@ -39,6 +39,7 @@ class ClickProtocol:
         feedback: the previous mask's logits are a prompt for further clicks.
         clicks: numbers of clicks after which masks are scored, without a box.
         clicks_after_box: number of further clicks where the first prompt is a box.
+        refine: a second look at each object (``SamPredictor.predict``), after every prompt.
         crowds: crowd regions are instances too.
         min_area: instances with a smaller annotated area, in pixels, are left out.
         source: who uses the protocol, and how that is known.
@@ -53,6 +54,7 @@ class ClickProtocol:
     feedback: bool = True
     clicks: tuple[int, ...] = (1, 2, 3, 5)
     clicks_after_box: int = 0
+    refine: bool = False
     crowds: bool = False
     min_area: float = 1
     source: str = ""

@@ -126,6 +126,7 @@ def _predict(
         mask_input=prompt.logits,
         multimask_output=choice != "single",
         batched=True,
+        refine=protocol.refine,
     )
     if choice == "oracle":
         ious = np.array([[iou(truth, mask) for mask in three] for truth, three in zip(truths, masks, strict=True)])

@@ -47,6 +47,7 @@ def segment_photos(
     words: list[str],
     prompts: Sequence[ObjectPrompt],
     every_mask: bool,
+    refine: bool,
     model: ModelOptions,
     out: Path,
 ) -> int:
@@ -68,10 +69,10 @@ def segment_photos(
         task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
         assert opened.on_canvas
         canvas, fit = opened.on_canvas
-        predictor.encoded = EncodedPhoto(backend.encode(canvas), fit)
+        predictor.encoded = EncodedPhoto(backend.encode(canvas), fit, opened.photo)
         found = []
         for prompt in prompts:
-            found += _predict(predictor, prompt, every_mask)
+            found += _predict(predictor, prompt, every_mask, refine)
             bar.update(task, advance=1, description=f"{path.name}: masks")
         return found
 
@@ -97,8 +98,9 @@ def everything_in_photos(words: list[str], settings: dict[str, Any], model: Mode
     return _each_photo(words, out, Steps(read, compute, write, model.checkpoint))
 
 
-def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool) -> list[FoundMask]:
-    masks, ious, _ = predictor.predict(*prompt.arrays(), multimask_output=every_mask or prompt.ambiguous)
+def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool, refine: bool) -> list[FoundMask]:
+    several = every_mask or prompt.ambiguous
+    masks, ious, _ = predictor.predict(*prompt.arrays(), multimask_output=several, refine=refine)
     chosen = range(len(masks)) if every_mask else [best_mask(ious)]
     return [FoundMask(prompt, masks[index], float(ious[index])) for index in chosen]
 

@@ -28,6 +28,9 @@ def segment(
     every_mask: Annotated[
         bool, typer.Option("--every-mask", help="write all three candidates instead of the best")
     ] = False,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="look at each object again, enlarged: better for small objects, slower")
+    ] = False,
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
     engine: EngineOption = "auto",
@@ -52,7 +55,7 @@ def segment(
     prompts = [ObjectPrompt(labelled, tuple(corners)) for corners in boxes] or [ObjectPrompt(labelled, None)]
     model = ModelOptions(checkpoint, device, engine, precision, calibrate)
     with report_errors():
-        failures = segment_photos(photos, prompts, every_mask, model, out)
+        failures = segment_photos(photos, prompts, every_mask, refine, model, out)
     exit_if_failed(failures)
 
 

@@ -62,6 +62,36 @@ def test_an_uploaded_photo_comes_back_upright_with_its_size(upload):
     assert picture(answer["view"]).shape == (400, 600, 4)
 
 
+HANDLE = {"box": [380, 90, 430, 150]}
+
+
+def test_a_refined_candidate_is_shown_kept_and_rated_anew(call, coffee_token, small_model, coffee):
+    first = call("predict", photo=coffee_token, chain=[HANDLE])
+    chain = [{**HANDLE, "pick": 0, "refine": True}]
+    answer = call("predict", photo=coffee_token, chain=chain)
+    assert (first["refined"], answer["refined"], answer["best"]) == (False, True, 0)
+    assert answer["candidates"][0]["mask"] != first["candidates"][0]["mask"]
+    assert answer["candidates"][1:] == first["candidates"][1:]
+    predictor = repvit_sam.SamPredictor(small_model)
+    predictor.set_image(coffee)
+    (expected,), (rating,), _ = predictor.predict(box=HANDLE["box"], multimask_output=False, refine=True)
+    assert iou(picture(answer["candidates"][0]["mask"])[..., 3] > 0, expected) >= 0.99
+    kept = call("keep", photo=coffee_token, chain=chain)
+    assert iou(coco_mask.decode(kept["rle"]) > 0, expected) >= 0.99
+    assert kept["iou"] == pytest.approx(rating, abs=1e-3)
+
+
+def test_the_page_is_told_where_there_is_nothing_to_refine(call, coffee_token):
+    answer = call("predict", photo=coffee_token, chain=[{"box": [0, 0, 600, 400], "pick": 0, "refine": True}])
+    assert answer["refined"] is False
+    assert len(answer["candidates"]) == 3
+
+
+def test_embeddings_are_kept_without_the_photos_pixels(handlers, call, coffee_token):
+    call("predict", photo=coffee_token, chain=[{**HANDLE, "pick": 2, "refine": True}])
+    assert all(encoded.photo is None for encoded in handlers.service._results.embeddings.values())
+
+
 def test_a_click_gives_three_candidates_and_the_best_is_the_predictors(call, coffee_token, cup_mask):
     answer = call("predict", photo=coffee_token, chain=[CUP])
     assert len(answer["candidates"]) == 3

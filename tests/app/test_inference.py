@@ -7,6 +7,7 @@ import torch
 import repvit_sam
 from repvit_sam.app.inference import decode_chain
 from repvit_sam.app.schemas import PromptSet
+from repvit_sam.embedding import as_numpy
 
 CUP = (300.0, 200.0, 1)
 SAUCER = (200.0, 260.0, 0)
@@ -71,6 +72,40 @@ def test_the_last_pick_chooses_and_does_not_compute(predictor):
 def test_a_box_drawn_from_its_lower_right_corner_is_the_same_box(predictor):
     drawn = decode_chain(predictor, (PromptSet(box=(425, 282, 170, 12)),), {})
     assert torch.equal(drawn.low_res_logits, decode_chain(predictor, (PromptSet(box=BOX),), {}).low_res_logits)
+
+
+HANDLE = (380.0, 90.0, 430.0, 150.0)  # of the cup: small enough for a second look
+
+
+def test_the_refined_candidate_is_the_librarys_and_the_others_stay(predictor):
+    fit = predictor.encoded.fit
+    for pick in (0, 1):
+        first = decode_chain(predictor, (PromptSet(box=HANDLE),), {})
+        found = decode_chain(predictor, (PromptSet(box=HANDLE, pick=pick, refine=True),), {})
+        assert found.best == pick
+        expected = predictor.refine(as_numpy(first.low_res_logits)[pick : pick + 1], box=HANDLE)
+        np.testing.assert_array_equal(found.picked(None, fit)[0], expected[0][0])
+        np.testing.assert_array_equal(found.low_res_logits[pick], expected[2][0])
+        for other in {0, 1, 2} - {pick}:
+            np.testing.assert_array_equal(found.low_res_logits[other], as_numpy(first.low_res_logits)[other])
+            assert found.picked(other, fit)[1] == first.iou_predictions[other]
+        assert not np.array_equal(found.picked(pick, fit)[0], first.picked(pick, fit)[0])
+
+
+def test_the_next_point_is_fed_the_refined_logits(predictor):
+    refined = PromptSet(box=HANDLE, pick=0, refine=True)
+    found = decode_chain(predictor, (refined, PromptSet(box=HANDLE, points=(SAUCER,))), {})
+    _, _, first = predictor.predict(box=HANDLE, multimask_output=False, refine=True)
+    _, _, logits = predictor.predict([SAUCER[:2]], [0], HANDLE, first, multimask_output=False)
+    close(found.low_res_logits[0], logits[0])
+
+
+def test_an_object_that_fills_the_photo_stays_as_it_is(predictor):
+    box = (0, 0, 600, 400)
+    first = decode_chain(predictor, (PromptSet(box=box),), {})
+    found = decode_chain(predictor, (PromptSet(box=box, pick=1, refine=True),), {})
+    assert (found.look, found.best) == (None, 1)
+    assert torch.equal(found.low_res_logits, first.low_res_logits)
 
 
 class NumpyBackend:

@@ -13,6 +13,7 @@ from ..conftest import PHOTOS
 from .conftest import CHECKPOINT
 
 CUP, SPOON, BACK = (300.0, 200.0, 1), (420.0, 160.0, 1), (20.0, 20.0, 0)
+HANDLE = (380.0, 90.0, 430.0, 150.0)
 BOX = (425.0, 282.0, 170.0, 12.0)
 
 
@@ -28,6 +29,9 @@ CHAINS = {
         PromptSet(points=(CUP, SPOON)),
         PromptSet(points=(CUP, SPOON, BACK), pick=2),
     ),
+    "a_refined_box": (PromptSet(box=HANDLE, pick=0, refine=True),),
+    "a_refined_candidate": (PromptSet(points=(CUP,), pick=0, refine=True),),
+    "a_point_after_refining": (PromptSet(box=HANDLE, pick=1, refine=True), PromptSet(box=HANDLE, points=(BACK,))),
     "the_single_mask": (PromptSet(points=(CUP,)), PromptSet(points=(CUP, BACK), pick=0)),
 }
 

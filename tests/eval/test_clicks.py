@@ -55,6 +55,17 @@ def test_the_disc_is_found_with_every_prompt_and_the_results_are_complete(coco_f
     assert "holds a run with teacher" in other.stderr
 
 
+def test_a_second_look_is_another_protocol(coco_folder, tmp_path):
+    words = ["--data", coco_folder, "--checkpoint", "small", "--clicks", 1, "--no-baselines", "--out", tmp_path / "out"]
+    result = run(*words, "--refine")
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["protocol"]["refine"] is True
+    assert "house, changed" in result.stdout
+    other = run(*words)
+    assert other.exit_code == 1
+    assert "give another --out" in other.stderr
+
+
 def test_workers_get_a_copy_of_the_job(coco_folder):
     job = clicks.ClicksJob(
         EvaluatedModel("small"), None, find_protocol("house"), CocoFolder(coco_folder), baselines=True

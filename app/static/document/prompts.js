@@ -7,7 +7,8 @@
  *
  * @typedef {[number, number, 0 | 1]} Point  x, y, label: 1 object, 0 background
  * @typedef {[number, number, number, number]} Box  x0, y0, x1, y1
- * @typedef {{points: Point[], box: Box | null, pick: number | null}} PromptSet  pick: index of the chosen candidate
+ * @typedef {{points: Point[], box: Box | null, pick: number | null, refine?: boolean}} PromptSet
+ *   pick: index of the chosen candidate; refine: the server looks at that one a second time
  * @typedef {{size: [number, number], counts: string}} Rle  COCO's compressed form
  * @typedef {{rle: Rle, mask: string, area: number, iou: number, colour: string, checkpoint: string,
  *            chain: PromptSet[]}} MaskObject  a mask at photo size; chain: empty where no prompts made it
@@ -36,11 +37,13 @@ export const hasObjectPrompt = (doc) =>
   currentPrompts(doc).box !== null || currentPrompts(doc).points.some(([, , label]) => label === 1);
 
 /**
- * What a prediction depends on: all but the last pick, which only chooses one of its masks.
+ * What a prediction depends on: all but the last pick, which only chooses one of its masks, unless that is refined.
  * @param {PromptSet[]} chain
  */
 export const predictionKey = (chain) =>
-  JSON.stringify(chain.map((step, index) => (index === chain.length - 1 ? { ...step, pick: null } : step)));
+  JSON.stringify(
+    chain.map((step, index) => (index === chain.length - 1 && !step.refine ? { ...step, pick: null } : step)),
+  );
 
 /**
  * Add a point. It refines the mask on the screen: the step before keeps that pick.
@@ -104,8 +107,17 @@ export function removeTarget(doc, target) {
 /** Remove the prompts, keep the layers. @param {Doc} doc @returns {Doc} */
 export const clearPrompts = (doc) => ({ ...doc, chain: [] });
 
-/** Choose one of the candidates. @param {PromptSet[]} chain @param {number} index @returns {PromptSet[]} */
-export const withPick = (chain, index) => [...chain.slice(0, -1), { ...chain.at(-1), pick: index }];
+/**
+ * Choose one of the candidates. Only the one that was refined is; another one is shown as it was.
+ * @param {PromptSet[]} chain @param {number} index @returns {PromptSet[]}
+ */
+export function withPick(chain, index) {
+  const { refine, pick, ...last } = chain.at(-1);
+  return [...chain.slice(0, -1), { ...last, pick: index, ...(refine && pick === index && { refine }) }];
+}
+
+/** Refine one of the candidates. @param {PromptSet[]} chain @param {number} index @returns {PromptSet[]} */
+export const withRefined = (chain, index) => [...chain.slice(0, -1), { ...chain.at(-1), pick: index, refine: true }];
 
 /** Clockwise from the top left. @param {Box} box @returns {Spot[]} */
 export const corners = ([x0, y0, x1, y1]) => [

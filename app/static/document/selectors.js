@@ -18,12 +18,21 @@ export function activity({ about, opening, running, predicting }) {
 /** Whether the prediction on the screen belongs to the prompts on the screen. @param {State} state */
 export const isPredicted = ({ prediction, history }) => prediction?.key === predictionKey(history.present.chain);
 
+/** Whether the mask on the screen had, or is going to have, a second look. @param {State} state */
+export const isRefined = ({ history }) => Boolean(currentPrompts(history.present).refine);
+
+/** Whether the second look is being computed. @param {State} state */
+export const isRefining = (state) => state.predicting && isRefined(state);
+
 /** The candidate on the screen: the person's choice, or the server's first choice. @param {State} state @returns {number | null} */
 export function shownIndex(state) {
   const { prediction, history } = state;
   if (!prediction?.candidates.length) return null;
   const { pick } = currentPrompts(history.present);
-  return isPredicted(state) && pick !== null && pick < prediction.candidates.length ? pick : prediction.best;
+  // while a candidate is being refined, it stays on the screen as it was
+  return (isPredicted(state) || isRefined(state)) && pick !== null && pick < prediction.candidates.length
+    ? pick
+    : prediction.best;
 }
 
 /** The candidate that a new point refines, see addPoint. @param {State} state */
@@ -51,7 +60,9 @@ export function describeMask(state) {
   }
   const { area, iou } = state.prediction.candidates[index];
   const count = state.prediction.candidates.length;
-  return `Mask ${index + 1} of ${count}: ${area.toLocaleString('en')} pixels, predicted IoU ${iou.toFixed(2)}`;
+  const words = `Mask ${index + 1} of ${count}: ${area.toLocaleString('en')} pixels, predicted IoU ${iou.toFixed(2)}`;
+  if (!isRefined(state)) return words;
+  return words + (state.prediction.refined ? ', refined' : '. Too large for a second look: nothing to refine.');
 }
 
 /** Whether a click would give the mask under the mouse, so that a preview of it is wanted. @param {State} state */

@@ -14,6 +14,7 @@
  * @property {string} key  of those prompts, see predictionKey
  * @property {{mask: string, iou: number, area: number, share: number}[]} candidates  mask: data URL
  * @property {number} best  index of the candidate that is shown when none is picked; not always the best rated
+ * @property {boolean} refined  whether the shown candidate had a second look
  * @property {number} decodeMs
  *
  * @typedef {import('./prompts.js').MaskObject & {bbox: [number, number, number, number]}} FoundMask  of everything mode

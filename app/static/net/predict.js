@@ -47,11 +47,11 @@ export function predictOnChange(store, session, drawn) {
       const answer = await retryIfBusy(() => session.call('predict', { checkpoint, chain }));
       if (!isCurrent()) return; // newer prompts are waiting
       if (answer.cancelled) return showNone('No mask.');
-      const { candidates, best, decode_ms: decodeMs } = answer;
+      const { candidates, best, refined, decode_ms: decodeMs } = answer;
       // wait only for the mask that is shown; the others follow into their thumbnails
       const first = candidates[chain.at(-1).pick ?? best];
       if (first) await store.get().shapes.load(first.mask);
-      const prediction = { key, candidates, best, decodeMs };
+      const prediction = { key, candidates, best, refined, decodeMs };
       remember(cacheKey(photo, checkpoint, key), prediction);
       if (isCurrent()) await show(prediction, since);
     } catch (error) {

@@ -8,7 +8,7 @@ import { changeLayer, layerById, moveLayer, removeLayer, toggleSelected } from '
 import { canAddPoint } from '../document/limits.js';
 import { say } from '../document/messages.js';
 import * as prompts from '../document/prompts.js';
-import { describeMask, isPredicted, refinedIndex } from '../document/selectors.js';
+import { describeMask, isPredicted, isRefined, refinedIndex } from '../document/selectors.js';
 
 /**
  * @typedef {import('../document/prompts.js').Spot} Spot
@@ -66,6 +66,15 @@ export function makeActions(store) {
     say(store, describeMask(store.get()));
   }
 
+  /** A second look at the candidate on the screen. */
+  function refine() {
+    const index = refinedIndex(store.get());
+    if (index === null) return void say(store, 'Nothing to refine yet: click an object first.');
+    if (isRefined(store.get())) return void say(store, 'This mask is refined already.');
+    step({ ...doc(), chain: prompts.withRefined(doc().chain, index) });
+    say(store, 'Refining: looking at the object again, enlarged.');
+  }
+
   function goTo(move, nothing, done) {
     const change = travel(store.get(), move);
     const isMoved = change.history.present !== doc();
@@ -98,6 +107,7 @@ export function makeActions(store) {
     remove,
     clear,
     choose,
+    refine,
     undo: () => goTo(undo, 'Nothing to undo.', 'Undone.'),
     redo: () => goTo(redo, 'Nothing to redo.', 'Done again.'),
     deleteLayer,

@@ -26,6 +26,7 @@ export function makeCommands(root, store, { actions, foundMasks, everything, kee
     'thumb-0': () => actions.choose(0),
     'thumb-1': () => actions.choose(1),
     'thumb-2': () => actions.choose(2),
+    refine: actions.refine,
     'mode-object': () => setMode('object'),
     'mode-background': () => setMode('background'),
     'mode-box': () => setMode('box'),

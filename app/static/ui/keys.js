@@ -9,6 +9,7 @@ const PLAIN = {
   1: 'thumb-0',
   2: 'thumb-1',
   3: 'thumb-2',
+  r: 'refine',
   a: 'everything',
   h: 'hide',
   b: 'switch-label',

@@ -6,7 +6,15 @@
 
 import { freeColour } from '../document/layers.js';
 import { hasObjectPrompt, hasPrompts } from '../document/prompts.js';
-import { activity, downloadSubject, encodeTime, shownIndex } from '../document/selectors.js';
+import {
+  activity,
+  downloadSubject,
+  encodeTime,
+  isRefined,
+  isRefining,
+  refinedIndex,
+  shownIndex,
+} from '../document/selectors.js';
 import { clearThumbnail, showThumbnail } from '../view/thumbnails.js';
 
 /** An element of page.html by its data-part. @param {ParentNode} root @param {string} name @returns {any} */
@@ -18,6 +26,7 @@ export function showState(root, state, before) {
   showActivity(root, state);
   if (changed('status')) part(root, 'status').textContent = state.status;
   if (changed('prediction', 'history', 'photo')) showCandidates(root, state);
+  if (changed('prediction', 'history', 'predicting', 'about')) showRefine(root, state);
   if (changed('history', 'mode', 'hidden')) showTools(root, state);
   if (changed('hover')) showHover(root, state);
   if (changed('everything', 'running', 'photo', 'opening')) showEverything(root, state);
@@ -60,6 +69,17 @@ function showCandidates(root, state) {
     else clearThumbnail(canvas);
   }
   part(root, 'keep').disabled = !hasObjectPrompt(history.present); // enabled while predicting, so that no click is lost
+}
+
+function showRefine(root, state) {
+  const button = part(root, 'refine');
+  const seconds = state.about?.encode_ms && Math.max(0.1, state.about.encode_ms / 1000).toFixed(1);
+  button.disabled = refinedIndex(state) === null || isRefined(state);
+  button.title =
+    'Refine the mask (R): encode the square around the object once more, for a finer edge; best for small objects. ' +
+    `Takes about as long as opening the photo${seconds ? `, ${seconds} s` : ''}`;
+  const words = isRefining(state) ? 'Refining\u2026' : isRefined(state) ? 'Refined' : 'Refine';
+  button.querySelector('span').textContent = words;
 }
 
 function showTools(root, { history, mode, hidden }) {

@@ -74,10 +74,21 @@ def test_a_refinement_is_prompted_with_the_box_and_the_logits(predictor):
     np.testing.assert_array_equal(mask, expected[0])
 
 
+def test_the_second_look_is_taken_in_the_last_pass(predictor):
+    handle = [380, 90, 430, 150]
+    expected, _, logits = predictor.predict(box=handle, multimask_output=False, refine=True)
+    _, mask, _ = prompted(predictor, boxes(handle), "repvit-sam", refine=True)[0]
+    np.testing.assert_array_equal(mask, expected[0])
+    _, _, logits = predictor.predict(box=handle, multimask_output=False)
+    expected, _, _ = predictor.predict(box=handle, mask_input=logits, multimask_output=False, refine=True)
+    _, mask, _ = prompted(predictor, boxes(handle), "sam", refine=True)[0]
+    np.testing.assert_array_equal(mask, expected[0])
+
+
 class ThreeMasks:
     """Returns the same three masks for every box: tight in the box, all of the photo, and none."""
 
-    def predict(self, box, multimask_output, batched):
+    def predict(self, box, multimask_output, batched, refine):
         three = np.zeros((1, 3, 100, 100), bool)
         three[0, 1, 10:30, 20:60] = True
         three[0, 2] = True
@@ -103,7 +114,7 @@ class FirstPixels:
     def __init__(self):
         self.batches = []
 
-    def predict(self, box, multimask_output, batched):
+    def predict(self, box, multimask_output, batched, refine):
         self.batches.append(len(box))
         return np.arange(100).reshape(1, 1, 10, 10) < box[:, 0, None, None, None], np.ones((len(box), 1)), None
 

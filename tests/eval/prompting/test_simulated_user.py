@@ -72,3 +72,11 @@ def test_the_box_is_the_masks_or_the_annotations():
     instance = Instance(1, BIG.mask, 1.0, (99.5, 60.0, 201.0, 161.0))
     assert box_prompt(instance, find_protocol("house")) == (101, 61, 200, 160)
     assert box_prompt(instance, find_protocol("efficientvit")) == instance.box
+
+
+def test_every_mask_gets_a_second_look(predictor):
+    first, refined = (prompted(predictor, [SMALL], clicks=(1, 2), refine=refine) for refine in (False, True))
+    assert (first["box"].masks != refined["box"].masks).any()
+    assert ious(refined["box"], [SMALL])[0] >= ious(first["box"], [SMALL])[0]
+    expected = predictor.predict(box=box_of(SMALL.mask), multimask_output=False, refine=True)[0]
+    np.testing.assert_array_equal(refined["box"].masks, expected)

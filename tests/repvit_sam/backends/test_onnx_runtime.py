@@ -137,6 +137,12 @@ def test_a_folder_that_is_no_export_or_a_damaged_one_is_refused(onnx_folder, tmp
         repvit_sam.load(copy, engine="onnx")
 
 
+def test_a_second_look_gives_pytorchs_mask(small_photo, onnx_photo):
+    spoon = [395, 95, 575, 145]
+    found, expected = (one.predict(box=spoon, multimask_output=False, refine=True) for one in (onnx_photo, small_photo))
+    agree(found, expected)
+
+
 def test_engine_device_and_canvas_must_be_there(onnx_folder):
     with pytest.raises(ValueError, match="engine must be one of torch, onnx"):
         repvit_sam.load(onnx_folder, engine="tensorrt")

@@ -67,6 +67,18 @@ def test_several_boxes_are_several_objects_and_every_mask_gives_three(light, tmp
     assert result.stdout.count("\n") == 3
 
 
+def test_refine_gives_other_masks_of_the_same_objects(light, tmp_path):
+    words = ("segment", COFFEE, "--box", "395,95,575,145", "--box", "170,12,300,100", *light, "--out")
+    masks = []
+    for name, more in (("first", ()), ("refined", ("--refine",))):
+        result = run(*words, tmp_path / name, *more)
+        assert result.exit_code == 0, result.output
+        masks.append(np.stack([np.asarray(Image.open(tmp_path / name / f"mask_{n}.png")) > 0 for n in (1, 2)]))
+    first, refined = masks
+    assert (first != refined).any((1, 2)).all()
+    assert (first & refined).any((1, 2)).all()
+
+
 def test_a_folder_gets_a_sub_folder_a_photo_and_a_bad_photo_does_not_stop_the_rest(light, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
