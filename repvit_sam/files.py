@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -40,5 +38,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 def cache_folder() -> Path:
     """Where downloaded checkpoints and converted models are kept: REPVIT_SAM_CACHE, or the user's cache folder."""
+    from platformdirs import user_cache_path  # an ONNX model is computed without it
+
     chosen = os.environ.get("REPVIT_SAM_CACHE")
     return Path(chosen) if chosen else user_cache_path("repvit-sam")

@@ -73,7 +73,7 @@ def test_presets_are_those_of_the_published_tables():
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
-        (["--protocol", "fast"], "--protocol must be one of sam-64, sam-32, plain, fast"),
+        (["--protocol", "quick"], "--protocol must be one of sam-64, sam-32, plain, fast"),
         (["--rank", "area"], "--rank must be one of mean, predicted-iou, stability"),
         (["--box-nms-thresh", 7], "--box-nms-thresh must lie in 0..1"),
         (["--crop-n-layers", -1], "--crop-n-layers must be at least 0"),

@@ -56,7 +56,7 @@ class TruthTeller:
     def set_image(self, photo):
         assert photo.shape[:2] == HW
 
-    def predict(self, box, multimask_output, batched):
+    def predict(self, box, multimask_output, batched, refine):
         found = np.array([self.masks[tuple(row)] for row in box])
         return found[:, None], np.ones((len(box), 1)), None
 

@@ -268,7 +268,7 @@ def test_the_real_small_gives_pytorchs_masks_and_runs_everywhere(small, small_ph
     assert np.count_nonzero(found != expected) <= 3
     path = own_cache.folder / "coffee.safetensors"
     predictor.save_embedding(path)
-    small_photo.load_embedding(path)
+    repvit_sam.SamPredictor(small).load_embedding(path)
     options = {"points_per_side": 3, "pred_iou_thresh": 0.5, "stability_score_thresh": 0.5}
     ours, theirs = (
         len(repvit_sam.SamAutomaticMaskGenerator(one, **options).generate(coffee)) for one in (model, small)
