@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,10 @@ class Handlers:
             "version": repvit_sam.__version__,
             "device": str(models.device),
             "engine": models.label,
-            "checkpoints": [{"name": name, "label": label} for name, label in models.names().items()],
+            "checkpoints": [
+                {"name": name, "label": label, "everything": asdict(models.thresholds(name))}
+                for name, label in models.names().items()
+            ],
             "checkpoint": models.first,
             "examples": self._examples,
             "max_bytes": MAX_UPLOAD,

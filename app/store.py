@@ -18,6 +18,7 @@ import repvit_sam
 from repvit_sam import EncodedPhoto, PhotoError
 from repvit_sam.backends import Backend, as_backend
 from repvit_sam.checkpoints import ALIASES, CHECKPOINTS
+from repvit_sam.everything_thresholds import EverythingThresholds, thresholds_of
 from repvit_sam.photo import Photo, read_photo
 
 from .inference import Candidates, CandidatesKey
@@ -121,6 +122,13 @@ class ModelStore:
     def names(self) -> dict[str, str]:
         """Name -> label; the checkpoint that the server was started with first."""
         return {self.first: self.first, **_installed()}
+
+    def thresholds(self, name: str) -> EverythingThresholds:
+        """Those of everything mode; of a checkpoint that is not loaded yet without loading it."""
+        if name in self._loaded:
+            return thresholds_of(self._loaded[name])
+        entry = CHECKPOINTS.get(ALIASES.get(name, name))
+        return EverythingThresholds(*(entry.everything_thresholds if entry else ()))
 
     def get(self, name: str) -> Backend:
         """Raises RequestError for a name that is not on the list: no path of a visitor's is opened."""

@@ -20,6 +20,7 @@ from torchvision.ops import box_area
 
 from .backends import Backend
 from .embedding import as_numpy
+from .everything_thresholds import thresholds_of
 from .low_res_masks import LowResMasks
 from .mask_candidates import Candidate, CropView, distinct, without_small_regions
 from .masks import mask_slice, sam_bbox
@@ -44,9 +45,10 @@ class SamAutomaticMaskGenerator:
         model: a model of this package, on any backend, or a ``Sam`` of segment_anything.
         points_per_side: points along one side of the grid, its square in all; None to give ``point_grids``.
         points_per_batch: points decoded at once; more needs more memory.
-        pred_iou_thresh: keep masks that the model rates above this, 0..1. The default was chosen for ViT-H; light
-            models rate lower, and 0.8 often suits them better.
-        stability_score_thresh: keep masks at least this stable when the threshold moves by the offset, 0..1.
+        pred_iou_thresh: keep masks that the model rates above this, 0..1. None takes the checkpoint's own, as light
+            models rate lower than ViT-H, for which SAM's 0.88 was chosen (everything_thresholds.py).
+        stability_score_thresh: keep masks at least this stable when the threshold moves by the offset, 0..1. None
+            takes the checkpoint's own, else SAM's 0.95.
         stability_score_offset: how far it moves, in logits.
         box_nms_thresh: of two masks whose boxes overlap more than this, the better rated one stays.
         crop_n_layers: run again on crops: layer i has 4^i of them, each encoded on its own.
@@ -78,8 +80,8 @@ class SamAutomaticMaskGenerator:
         model: Sam | Backend,
         points_per_side: int | None = 32,
         points_per_batch: int = 64,
-        pred_iou_thresh: float = 0.88,
-        stability_score_thresh: float = 0.95,
+        pred_iou_thresh: float | None = None,
+        stability_score_thresh: float | None = None,
         stability_score_offset: float = 1.0,
         box_nms_thresh: float = 0.7,
         crop_n_layers: int = 0,
@@ -101,8 +103,11 @@ class SamAutomaticMaskGenerator:
         self.point_grids = _point_grids(points_per_side, point_grids, crop_n_layers, crop_n_points_downscale_factor)
         self.predictor = SamPredictor(model)
         self.points_per_batch = points_per_batch
-        self.pred_iou_thresh = pred_iou_thresh
-        self.stability_score_thresh = stability_score_thresh
+        own = thresholds_of(self.predictor.model)
+        self.pred_iou_thresh = own.pred_iou_thresh if pred_iou_thresh is None else pred_iou_thresh
+        self.stability_score_thresh = (
+            own.stability_score_thresh if stability_score_thresh is None else stability_score_thresh
+        )
         self.stability_score_offset = stability_score_offset
         self.box_nms_thresh = box_nms_thresh
         self.crop_n_layers = crop_n_layers

