@@ -16,6 +16,9 @@ from .masks import MASK_THRESHOLD, stability_score
 from .point_plan import FoundArea
 
 
+_LARGEST_SETTLING = 0.5  # of the canvas: a larger mask is the background, or all things together
+
+
 class LowResMasks:
     """The distinct and stable masks among all that were added.
 
@@ -50,7 +53,8 @@ class LowResMasks:
             return
         logits, masks = logits[stable].cpu(), masks[stable]
         for mask in masks.cpu().numpy():
-            self._found.add(mask)
+            if mask.mean() <= _LARGEST_SETTLING:
+                self._found.add(mask)
         self._logits = torch.cat([self._logits, logits])
         self._boxes = torch.cat([self._boxes, masks_to_boxes(masks).cpu()])
         self._ious = torch.cat([self._ious, torch.tensor(ious)[stable.cpu()]])

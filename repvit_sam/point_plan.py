@@ -9,9 +9,13 @@ from .canvas import LOGITS_STRIDE, CanvasFit
 
 
 def grid_levels(points_per_side: int) -> list[NDArray[np.intp]]:
-    """Indices into ``point_grid``: every fourth point along both sides, then every second, then all others."""
+    """Indices into ``point_grid``: every fourth point along both sides, then every second, then all others.
+
+    At least 8 x 8 points come first, so grids below 32 x 32 have fewer levels.
+    """
     along = np.arange(points_per_side)
-    level = np.where(along % 4 == 1, 0, np.where(along % 2 == 1, 1, 2))  # of a row or column
+    first = 0 if points_per_side >= 32 else 1 if points_per_side >= 16 else 2
+    level = np.maximum(np.where(along % 4 == 1, 0, np.where(along % 2 == 1, 1, 2)), first)  # of a row or column
     of_points = np.maximum(level[:, None], level[None]).ravel()
     levels = [np.flatnonzero(of_points == number) for number in range(3)]
     return [points for points in levels if len(points)]

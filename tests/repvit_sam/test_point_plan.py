@@ -13,6 +13,8 @@ def test_levels_hold_every_point_once(side):
 
 def test_levels_grow_from_coarse_to_fine():
     assert [len(level) for level in grid_levels(32)] == [64, 192, 768]
+    assert [len(level) for level in grid_levels(16)] == [64, 192]
+    assert [len(level) for level in grid_levels(8)] == [64]
 
 
 def test_points_in_a_mask_are_found_on_photos_of_any_shape():
