@@ -15,7 +15,6 @@ from .canvas import LOGITS_STRIDE, CanvasFit
 from .masks import MASK_THRESHOLD, stability_score
 from .point_plan import FoundArea
 
-
 _LARGEST_SETTLING = 0.5  # of the canvas: a larger mask is the background, or all things together
 
 
