@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from repvit_sam.canvas import CanvasFit, fit_photo
-from repvit_sam.embedding import as_numpy
+from repvit_sam.embedding import on_cpu
 from repvit_sam.masks import Mask, mask_at_photo_size
 from repvit_sam.photo import Photo
 
@@ -40,7 +40,7 @@ def mask_url(mask: Mask) -> str:
 def logits_to_view(low_res_logits: Any, fit: CanvasFit) -> NDArray[np.bool_]:
     """(N, S/4, S/4) of any backend -> (N, h, w) masks of the photo's shape, at most ``MASK_SIDE`` pixels long."""
     view_fit = replace(fit, photo_hw=_at_most(fit.photo_hw, MASK_SIDE))
-    return np.stack([mask_at_photo_size(logits, view_fit) for logits in as_numpy(low_res_logits)])
+    return np.stack([mask_at_photo_size(logits, view_fit) for logits in on_cpu(low_res_logits)])
 
 
 def mask_to_view(mask: Mask) -> Mask:

@@ -10,7 +10,7 @@ import numpy as np
 
 from repvit_sam import SamPredictor
 from repvit_sam.canvas import CanvasFit
-from repvit_sam.embedding import as_numpy
+from repvit_sam.embedding import as_numpy, on_cpu
 from repvit_sam.masks import MASK_THRESHOLD, Mask, mask_at_photo_size
 from repvit_sam.prompts import check_prompts
 from repvit_sam.refine import SecondLook, look_again
@@ -43,7 +43,7 @@ class Candidates:
     def picked(self, pick: int | None, fit: CanvasFit) -> tuple[Mask, float]:
         """The picked mask, or the best: (H, W) at the size of the photo, and its predicted IoU."""
         index = self.index(pick)
-        mask = mask_at_photo_size(as_numpy(self.low_res_logits[index]), fit)
+        mask = mask_at_photo_size(on_cpu(self.low_res_logits[index]), fit)
         if self.look and index == self.best:
             mask[self.look.crop.pixels] = self.look.photo_logits() > MASK_THRESHOLD
         return mask, self.iou_predictions[index]

@@ -120,6 +120,11 @@ def as_numpy(array: Any) -> NDArray[Any]:
     return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
 
 
+def on_cpu(array: Any) -> Any:
+    """A tensor on any device -> on the CPU; a NumPy array as it is."""
+    return array if isinstance(array, np.ndarray) else array.cpu()
+
+
 def _size(text: str) -> tuple[int, int]:
     height, width = text.split("x")
     return int(height), int(width)

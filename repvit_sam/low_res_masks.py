@@ -60,10 +60,10 @@ class LowResMasks:
         self._points = torch.cat([self._points, torch.from_numpy(points_xy)[stable.cpu()]])
         self._keep(nms(self._boxes, self._ious, self._nms_threshold))
 
-    def masks(self) -> Iterator[tuple[NDArray[np.float32], float, list[float]]]:
+    def masks(self) -> Iterator[tuple[Tensor, float, list[float]]]:
         """Low-resolution logits, predicted IoU and point of each mask, the best rated first."""
         for logits, iou, point in zip(self._logits, self._ious, self._points, strict=True):
-            yield logits.numpy(), float(iou), point.tolist()
+            yield logits, float(iou), point.tolist()
 
     def _keep(self, rows: Tensor) -> None:
         self._logits, self._boxes = self._logits[rows], self._boxes[rows]

@@ -50,7 +50,7 @@ class CropView:
 
     def candidate(
         self,
-        low_res_logits: NDArray[np.float32],
+        low_res_logits: Tensor | NDArray[np.float32],
         predicted_iou: float,
         point_xy: Sequence[float],
         offset: float,
@@ -59,7 +59,7 @@ class CropView:
         """One mask at photo size; None if it is not stable enough, or was cut by the crop.
 
         Args:
-            low_res_logits: (S/4, S/4)
+            low_res_logits: (S/4, S/4), on the CPU.
             point_xy: in pixels of the crop.
             offset, least_stability: see ``SamAutomaticMaskGenerator``.
         """

@@ -19,7 +19,7 @@ from segment_anything.utils.amg import generate_crop_boxes
 from torchvision.ops import box_area
 
 from .backends import Backend
-from .embedding import as_numpy
+from .embedding import as_numpy, on_cpu
 from .everything_thresholds import thresholds_of
 from .low_res_masks import LowResMasks
 from .mask_candidates import Candidate, CropView, distinct, without_small_regions
@@ -171,7 +171,7 @@ class SamAutomaticMaskGenerator:
             logits, ious, numbers = self._decode(batch)
             found = [
                 crop.candidate(one, iou, point, self.stability_score_offset, self.stability_score_thresh)
-                for one, iou, point in zip(as_numpy(logits), ious, batch[numbers], strict=True)
+                for one, iou, point in zip(on_cpu(logits), ious, batch[numbers], strict=True)
             ]
             yield len(batch), [candidate for candidate in found if candidate]
 

@@ -51,29 +51,37 @@ class ObjectLogits:
 
 
 def object_logits(
-    low_res_logits: NDArray[np.float32], fit: CanvasFit, threshold: float = MASK_THRESHOLD
+    low_res_logits: Tensor | NDArray[np.float32], fit: CanvasFit, threshold: float = MASK_THRESHOLD
 ) -> ObjectLogits:
     """(S/4, S/4) logits -> logits at photo size, only where they can be above the threshold.
 
     Both of SAM's bilinear steps (``logits_to_photo``) in one: each is a matrix along one side, and so is their product.
     Equal up to rounding. A resized logit is a mean of its neighbours: it is above the threshold only if one of them is.
+    Tensors must be on the CPU.
     """
-    low_rows, low_columns = mask_extent(low_res_logits > threshold)
+    low_rows, low_columns = mask_extent(np.asarray(low_res_logits > threshold))
     down = _photo_axis(len(low_res_logits), fit.canvas_size, fit.content_hw[0], fit.photo_hw[0])
     across = _photo_axis(low_res_logits.shape[1], fit.canvas_size, fit.content_hw[1], fit.photo_hw[1])
     rows, columns = down.reached_from(low_rows), across.reached_from(low_columns)
     from_rows, from_columns = down.neighbours_of(rows), across.neighbours_of(columns)
-    logits = down.matrix[rows, from_rows] @ low_res_logits[from_rows, from_columns]
-    return ObjectLogits(logits @ across.matrix[columns, from_columns].T, rows, columns)
+    left, right = down.matrix[rows, from_rows], across.matrix[columns, from_columns].T
+    part = low_res_logits[from_rows, from_columns]
+    if isinstance(part, np.ndarray):
+        return ObjectLogits(left @ part @ right, rows, columns)
+    import torch
+
+    # by torch, as NumPy's own threads would keep the cores busy while torch decodes the next prompt
+    logits = torch.from_numpy(left) @ part @ torch.from_numpy(right)
+    return ObjectLogits(logits.numpy(), rows, columns)
 
 
-def write_mask(low_res_logits: NDArray[np.float32], fit: CanvasFit, mask: Mask) -> None:
+def write_mask(low_res_logits: Tensor | NDArray[np.float32], fit: CanvasFit, mask: Mask) -> None:
     """(S/4, S/4) logits -> the object's pixels set in an empty (H, W) mask."""
     found = object_logits(low_res_logits, fit)
     np.greater(found.logits, MASK_THRESHOLD, out=mask[found.rows, found.columns])
 
 
-def mask_at_photo_size(low_res_logits: NDArray[np.float32], fit: CanvasFit) -> Mask:
+def mask_at_photo_size(low_res_logits: Tensor | NDArray[np.float32], fit: CanvasFit) -> Mask:
     """(S/4, S/4) logits -> (H, W) mask."""
     mask = np.zeros(fit.photo_hw, dtype=np.bool_)
     write_mask(low_res_logits, fit, mask)

@@ -519,7 +519,7 @@ class SamPredictor:
                 rows[done : done + len(part)] = as_numpy(part if return_logits else part > MASK_THRESHOLD)
                 done += len(part)
         else:
-            for row, one in zip(rows, as_numpy(logits), strict=True):
+            for row, one in zip(rows, logits, strict=True):
                 write_mask(one, fit, row)
         return masks, as_numpy(iou_predictions), as_numpy(low_res_logits)
 
