@@ -25,6 +25,7 @@ def mask_input():
 PROMPTS = {
     "boxes": CanvasPrompts(None, None, BOXES, None),
     "points": CanvasPrompts(POINTS, LABELS, None, None),
+    "many points": CanvasPrompts(POINTS.repeat(1, 10, 1) + torch.arange(20)[:, None] * 11, LABELS.repeat(1, 10)),
     "points, boxes and masks": CanvasPrompts(POINTS, LABELS, BOXES, mask_input()),
     "boxes and one mask for all": CanvasPrompts(None, None, BOXES, mask_input()[:1]),
     "masks alone": CanvasPrompts(mask_input=mask_input()),
