@@ -61,7 +61,7 @@ class ImageTokens:
     rows: Tensor
     values: tuple[Tensor, ...]
 
-    def __getitem__(self, prompts: slice | Tensor) -> ImageTokens:
+    def __getitem__(self, prompts: Tensor) -> ImageTokens:
         values = tuple(value[prompts] for value in self.values)
         return ImageTokens(self.scale[prompts], self.mixing[prompts], self.rows[prompts], values)
 

@@ -32,8 +32,8 @@ from ..prompts import CanvasPrompts
 from .decoder import embed_prompts
 from .factored_transformer import FactoredTransformer, ImageTokens, PhotoTokens, Projection
 
-_PROMPTS_AT_ONCE = 8  # on a CPU; 2 MB each
-_ROWS_AT_ONCE = 16  # of the image's tokens, while a CPU upscales them
+_PROMPTS_AT_ONCE = 16  # on a CPU; 2 MB each
+_ROWS_AT_ONCE = 32  # of the image's tokens, while a CPU upscales them
 _PHOTOS_KEPT = 4  # 35 MB each
 
 
@@ -65,8 +65,11 @@ class _Decoded:
     image: ImageTokens
     kernels: Tensor
 
-    def __getitem__(self, prompts: slice | Tensor) -> _Decoded:
-        return _Decoded(self.iou_predictions[prompts], self.photo, self.image[prompts], self.kernels[prompts])
+    def __getitem__(self, chosen: tuple[Tensor, Tensor]) -> _Decoded:
+        """Of some prompts (B) some masks (M)."""
+        prompts, masks = chosen
+        ious, kernels = self.iou_predictions[prompts][:, masks], self.kernels[prompts][..., masks]
+        return _Decoded(ious, self.photo, self.image[prompts], kernels)
 
 
 class FastDecoder:
@@ -115,9 +118,9 @@ class FastDecoder:
         logits, ious = [image_embedding.new_zeros(0, *side)], []
         for few in self._decoded(image_embedding, prompts, masks):
             wanted = few.iou_predictions > min_iou
-            rows = wanted.any(1)
-            if rows.any():
-                logits.append(self._logits(few[rows])[wanted[rows]])
+            if wanted.any():
+                rows, columns = wanted.any(1), wanted.any(0)
+                logits.append(self._logits(few[rows, columns])[wanted[rows][:, columns]])
             ious.append(few.iou_predictions)
         return torch.cat(logits), torch.cat(ious)
 
@@ -177,8 +180,10 @@ class FastDecoder:
             fine = image.mapped(photo, rows, self._first_upscaling.bias, part).to(self._dtype)
             fine = activation(_layer_norm(norm, fine.view(count, -1, 4, 2 * channels)))  # (B, n, 2 * 2, C / 4)
             finest = activation(_on_tokens(second, fine))  # (B, n, 2 * 2, 2 * 2, C / 8)
-            made = (finest.view(count, -1, channels) @ kernels).view(count, -1, width, 2, 2, 2, 2, masks)
-            logits[:, :, top : top + at_once] = made.permute(0, 7, 1, 3, 5, 2, 4, 6)
+            finest = finest.view(count, -1, channels)
+            for mask in range(masks):  # BLAS is slow at products of a few columns, but fast at those of one
+                made = (finest @ kernels[..., mask : mask + 1]).view(count, -1, width, 2, 2, 2, 2)
+                logits[:, mask, top : top + at_once] = made.permute(0, 1, 3, 5, 2, 4, 6)
         return logits.view(count, masks, 4 * height, 4 * width)
 
 
