@@ -99,7 +99,7 @@ class HoverRequest(_PhotoRequest):
 
 class EverythingRequest(_PhotoRequest):
     ticket: _ShortText = ""
-    points_per_side: int = Field(16, ge=1, le=64)
+    points_per_side: int = Field(32, ge=1, le=64)
     pred_iou_thresh: float = Field(0.86, ge=0, le=1)
     stability_score_thresh: float = Field(0.92, ge=0, le=1)
     min_mask_region_area: int = Field(100, ge=0, le=1_000_000)

@@ -15,7 +15,7 @@ from .canvas import LOGITS_STRIDE, CanvasFit
 from .masks import MASK_THRESHOLD, stability_score
 from .point_plan import FoundArea
 
-_LARGEST_SETTLING = 0.5  # of the canvas: a larger mask is the background, or all things together
+_LARGEST_OBJECT = 0.5  # of the photo: a larger mask is the background, or all things together
 
 
 class LowResMasks:
@@ -37,8 +37,8 @@ class LowResMasks:
         self._logits, self._boxes = torch.zeros(0, side, side), torch.zeros(0, 4)
         self._ious, self._points = torch.zeros(0), torch.zeros(0, 2, dtype=torch.float64)
 
-    def settled(self, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether each of (N, 2) points, in pixels of the photo, needs no decoding, as a mask was found there."""
+    def holds(self, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each of (N, 2) points, in pixels of the photo, lies in a mask that is no background."""
         return self._found.holds(points_xy)
 
     def add(self, low_res_logits: Any, ious: list[float], points_xy: NDArray[np.float64]) -> None:
@@ -52,7 +52,7 @@ class LowResMasks:
             return
         logits, masks = logits[stable].cpu(), masks[stable]
         for mask in masks.cpu().numpy():
-            if mask.mean() <= _LARGEST_SETTLING:
+            if mask.mean() <= _LARGEST_OBJECT:
                 self._found.add(mask)
         self._logits = torch.cat([self._logits, logits])
         self._boxes = torch.cat([self._boxes, masks_to_boxes(masks).cpu()])

@@ -19,13 +19,14 @@ from segment_anything.utils.amg import generate_crop_boxes
 from torchvision.ops import box_area
 
 from .backends import Backend
+from .canvas import EMBEDDING_STRIDE, CanvasFit
 from .embedding import as_numpy, on_cpu
 from .everything_thresholds import thresholds_of
 from .low_res_masks import LowResMasks
 from .mask_candidates import Candidate, CropView, distinct, without_small_regions
 from .masks import mask_slice, sam_bbox
 from .photo import PhotoSource, read_photo
-from .point_plan import grid_levels
+from .point_plan import PointPlan, points_in_plan
 from .predictor import SamPredictor
 from .prompts import CanvasPrompts
 from .rle import decode_rle, uncompressed_rle
@@ -58,8 +59,8 @@ class SamAutomaticMaskGenerator:
         point_grids: one (N, 2) array of points in 0..1 a layer, instead of ``points_per_side``.
         min_mask_region_area: fill holes and drop islands smaller than this, in pixels.
         output_mode: "binary_mask" (arrays), "uncompressed_rle" or "coco_rle" (small).
-        mode: "fast" decodes every fourth point of the grid along both sides first, and others only where no mask was
-            found; "exact" decodes all, and gives segment_anything's masks. Own ``point_grids`` are decoded whole.
+        mode: "fast" decodes a quarter of the grid, at least 64 points: those that look least alike (point_plan.py);
+            "exact" decodes all, and gives segment_anything's masks. Own ``point_grids`` are decoded whole.
 
     Raises:
         ValueError: parameters that contradict each other or are out of range.
@@ -124,7 +125,7 @@ class SamAutomaticMaskGenerator:
         Args:
             image: whatever ``read_photo`` takes.
             progress: called with points done and points in all after every batch; an exception raised in it ends the
-                work (for a "cancel" button). Points that need no decoding count as done.
+                work (for a "cancel" button).
 
         Returns:
             one record for each mask, with SA-1B's keys: segmentation, area (pixels), bbox (x, y, width, height as
@@ -139,7 +140,7 @@ class SamAutomaticMaskGenerator:
         boxes, layers = generate_crop_boxes(photo_hw, self.crop_n_layers, self.crop_overlap_ratio)
         # a photo of a few pixels has crops without any
         crops = [(tuple(box), n) for box, n in zip(boxes, layers, strict=True) if box[2] > box[0] and box[3] > box[1]]
-        total = sum(len(self.point_grids[layer]) for _, layer in crops)
+        total = sum(self._points_decoded(layer) for _, layer in crops)
         done = 0
         kept: list[Candidate] = []
         for crop_xyxy, layer in crops:
@@ -178,21 +179,33 @@ class SamAutomaticMaskGenerator:
     def _find_fast(self, crop: CropView, layer: int) -> Iterator[tuple[int, list[Candidate]]]:
         """As ``_find_exact``, with fewer points and measured at low resolution; masks come with the last batch."""
         points = self._points(crop, layer)
-        side = math.isqrt(len(points))
-        levels = grid_levels(side) if self._regular_grid else [np.arange(len(points))]
         found = LowResMasks(crop.fit, self.stability_score_offset, self.stability_score_thresh, self.box_nms_thresh)
-        for level in levels:
-            todo = level[~found.settled(points[level])]
-            yield len(level) - len(todo), []
-            for start in range(0, len(todo), self.points_per_batch):
-                batch = points[todo[start : start + self.points_per_batch]]
-                logits, ious, numbers = self._decode(batch)
-                found.add(logits, ious, batch[numbers])
-                yield len(batch), []
+        for chosen in self._fast_batches(points, crop.fit, found):
+            logits, ious, numbers = self._decode(points[chosen])
+            found.add(logits, ious, points[chosen][numbers])
+            yield len(chosen), []
         at_photo_size = (
             crop.candidate(logits, iou, point, self.stability_score_offset, 0) for logits, iou, point in found.masks()
         )
         yield 0, [candidate for candidate in at_photo_size if candidate]
+
+    def _points_decoded(self, layer: int) -> int:
+        points = len(self.point_grids[layer])
+        return points_in_plan(math.isqrt(points)) if self.mode == "fast" and self._regular_grid else points
+
+    def _fast_batches(
+        self, points: NDArray[np.float64], fit: CanvasFit, found: LowResMasks
+    ) -> Iterator[NDArray[np.intp]]:
+        """Which points are decoded together, while ``found`` fills up."""
+        if not self._regular_grid:
+            every = np.arange(len(points))
+            yield from np.split(every, range(self.points_per_batch, len(points), self.points_per_batch))
+            return
+        embedding = as_numpy(self.predictor.encoded.image_embedding)[0]
+        columns, rows = (fit.coords_to_canvas(points) // EMBEDDING_STRIDE).astype(np.intp).T
+        plan = PointPlan(math.isqrt(len(points)), embedding[:, rows, columns].T)
+        while len(chosen := plan.next(self.points_per_batch, found.holds(points))):
+            yield chosen
 
     def _points(self, crop: CropView, layer: int) -> NDArray[np.float64]:
         """The grid in pixels of the crop."""
