@@ -26,8 +26,7 @@ bench: $(DEV_STAMP) ## Time everything on an idle machine (a quarter of an hour)
 	@for name in $(BENCH); do \
 		case $$name in \
 			encode) options="--checkpoint default --checkpoint small --checkpoint tinyvit_sam $(ENGINES)" ;; \
-			clicks) options="$(ENGINES)" ;; \
-			everything) options="--points-per-side 32 $(ENGINES)" ;; \
+			everything) options="--points-per-side 32 --engine $(ENGINE)" ;; \
 			*) options="--engine $(ENGINE)" ;; \
 		esac; \
 		$(BIN)/python benchmarks/$$name.py $$options --json build/bench/$$name.json || exit 1; \

@@ -49,12 +49,12 @@ class PointPlan:
             points, self._first = self._first[:at_most], self._first[at_most:]
             self._try(points)
             return points
-        points = []
+        chosen: list[int] = []
         for _ in range(min(at_most, _AT_ONCE, self._to_come)):
             order = np.where(self._left, self._similarity + _FOUND_BEFORE * found, np.inf)
-            points.append(int(order.argmin()))
-            self._try(np.array(points[-1:]))
-        return np.array(points, dtype=np.intp)
+            chosen.append(int(order.argmin()))
+            self._try(np.array(chosen[-1:]))
+        return np.array(chosen, dtype=np.intp)
 
     def _try(self, points: NDArray[np.intp]) -> None:
         self._left[points] = False
