@@ -4,7 +4,7 @@
 
 Reference: segment_anything's predictor on the same weights, unfused, eager, float32, NCHW, as the published RepViT-SAM
 code runs them. The limit is computed, not quoted: multiply-adds of the fused encoder (counted by torch) at the rate of
-a matrix product that is measured in the same run, in float32 and in bf16. int8 may be faster than both.
+a matrix product that is measured in the same run, in float32, and in bf16 where it is not emulated. int8 may be faster.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from timing import (
 from torch.utils.flop_counter import FlopCounterMode
 
 import repvit_sam
+from repvit_sam.backends.choice import native_bf16_on_cpu
 from repvit_sam.console import report_errors
 from repvit_sam.embedding import as_numpy
 
@@ -51,7 +52,10 @@ def multiply_adds(checkpoint: str) -> float:
 def matrix_rates(device: str, side: int) -> dict[str, float]:
     """Multiply-adds a second of a (side, side) matrix product: what no network here exceeds by much."""
     rates = {}
-    for name, dtype in {"fp32": torch.float32, "bf16": torch.bfloat16}.items():
+    kinds = {"fp32": torch.float32}
+    if device != "cpu" or native_bf16_on_cpu():
+        kinds["bf16"] = torch.bfloat16
+    for name, dtype in kinds.items():
         left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
 
         def product(left: torch.Tensor = left, right: torch.Tensor = right) -> float:

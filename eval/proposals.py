@@ -10,7 +10,8 @@ rank, class-agnostic, crowd regions ignored; of masks, and of their boxes.
   NMS at 0.9 (SAM, arXiv 2304.02643, appendix D.3; github.com/facebookresearch/segment-anything/issues/205).
 * ``sam-32``: the same with 32 x 32 points, for the rows "E32" in FastSAM's tables (arXiv 2306.12156), whose thresholds
   are not published: recall that still grows beyond 100 proposals means that little was filtered.
-* ``plain``: 32 x 32 points and the thresholds of segment_anything's generator; ``fast``: the same in fast mode.
+* ``plain``: 32 x 32 points and the thresholds of segment_anything's generator.
+* ``fast``: the defaults of our generator: a quarter of 32 x 32 points, and the checkpoint's own thresholds.
 
 Rank: the mean of predicted IoU and stability score, cut at 1000, as SAM's authors say in issue 205.
 """
@@ -66,7 +67,7 @@ PROPOSAL_PROTOCOLS = {
     "sam-64": _UNFILTERED.changed(points_per_side=64),
     "sam-32": _UNFILTERED,
     "plain": Everything(),
-    "fast": Everything(mode="fast"),
+    "fast": Everything(pred_iou_thresh=None, stability_score_thresh=None, mode="fast"),
 }
 KINDS = ("masks", "boxes")
 

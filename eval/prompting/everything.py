@@ -20,15 +20,15 @@ CropNLayers = Annotated[int | None, typer.Option(help="everything mode: layers o
 
 @dataclass(frozen=True)
 class Everything:
-    """The settings of ``SamAutomaticMaskGenerator`` that decide its masks, with its defaults.
+    """The settings of ``SamAutomaticMaskGenerator`` that decide its masks, with segment_anything's defaults.
 
     Raises:
         ValueError: a setting is out of range.
     """
 
     points_per_side: int = 32
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
+    pred_iou_thresh: float | None = 0.88  # None: the checkpoint's own
+    stability_score_thresh: float | None = 0.95
     box_nms_thresh: float = 0.7
     crop_n_layers: int = 0
     mode: str = "exact"
@@ -42,7 +42,7 @@ class Everything:
             raise ValueError(f"--mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh"):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} must lie in 0..1, got {value}")
 
     def changed(self, **choices: Any) -> Everything:

@@ -144,15 +144,15 @@ class _ToImage:
         """(B, T, C) -> (B, T, C)."""
         queries = _by_head(self._attention, self._attention.q_proj(prompt)) / _scale(self._attention)
         parts = zip(torch.tensor_split(queries, len(images)), images, strict=True)
-        seen = torch.cat([self._seen(part, image, photo) for part, image in parts])
-        return self._attention.out_proj(seen.transpose(1, 2).flatten(2) + self._values.bias)
+        seen = [self._seen(part, image, photo) for part, image in parts if image is not None]
+        # before the first layer the image is the same for all prompts, which are cheaper together
+        by_head = torch.cat(seen) if seen else _seen_in_photo(queries, photo)
+        return self._attention.out_proj(by_head.transpose(1, 2).flatten(2) + self._values.bias)
 
-    def _seen(self, queries: Tensor, image: ImageTokens | None, photo: _PhotoForPrompt) -> Tensor:
+    def _seen(self, queries: Tensor, image: ImageTokens, photo: _PhotoForPrompt) -> Tensor:
         """(B, heads, T, D) -> (B, heads, T, D), without the values' bias."""
         logits = _products(queries, photo.keys, image, self._keys, self._position_keys)
         weights = logits.softmax(-1)  # (B, heads, T, N)
-        if image is None:
-            return weights @ photo.values
         mixed = (weights.flatten(1, 2) @ image.mixing.mT).view(*weights.shape[:3], -1)
         from_rows = mixed @ _by_head(self._attention, image.rows @ self._values.weight)
         return from_rows + weights.mul_(image.scale[:, None]) @ photo.values
@@ -312,6 +312,13 @@ def _products(
     own = (image.rows @ projection.weight).view(*image.rows.shape[:2], *positions.shape[:2]).transpose(1, 2)
     mixed = (per_head @ own.mT).flatten(1, 2)  # (B, heads * T, r)
     return products.flatten(1, 2).baddbmm_(mixed, image.mixing).view_as(products)
+
+
+def _seen_in_photo(queries: Tensor, photo: _PhotoForPrompt) -> Tensor:
+    """(B, heads, T, D) -> (B, heads, T, D), without the values' bias."""
+    together = queries.transpose(0, 1).flatten(1, 2)  # (heads, B * T, D)
+    seen = (together @ photo.keys).softmax(-1) @ photo.values
+    return seen.view(queries.shape[1], len(queries), *queries.shape[2:]).transpose(0, 1)
 
 
 def _projection(linear: nn.Linear) -> Projection:

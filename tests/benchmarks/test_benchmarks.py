@@ -68,7 +68,7 @@ def test_encoding_is_set_against_the_published_code_and_the_limit(lines_of, ligh
     assert sorted(content) == ["command", "machine", "rows", "settings", "versions"]
     (row,) = content["rows"]
     assert row["ratio"] == pytest.approx(row["reference"] / row["ours"])
-    assert re.search(r"\d GMAC, at least fp32 \d+ ms, bf16 \d+ ms", row["notes"])
+    assert re.search(r"\d GMAC, at least fp32 \d+ ms(, bf16 \d+ ms)?$", row["notes"])
     assert content["machine"]["processor"]
     assert content["settings"]["gmac_a_second_fp32"] > 0
 

@@ -1,6 +1,7 @@
 import pytest
 
 from repvit_sam.eval.prompting.everything import Everything
+from repvit_sam.everything_thresholds import thresholds_of
 
 
 def test_given_settings_replace_the_defaults_and_none_keeps_them():
@@ -26,3 +27,12 @@ def test_the_generator_has_the_settings_and_writes_rle(small_predictor):
     generator = Everything(points_per_side=4, crop_n_layers=1).generator(small_predictor)
     assert [len(grid) for grid in generator.point_grids] == [16, 16]
     assert generator.output_mode == "coco_rle"
+
+
+def test_thresholds_of_none_are_the_checkpoint_s_own(small_predictor):
+    generator = Everything(pred_iou_thresh=None, stability_score_thresh=None, mode="fast").generator(small_predictor)
+    own = thresholds_of(small_predictor.model)
+    assert (generator.pred_iou_thresh, generator.stability_score_thresh) == (
+        own.pred_iou_thresh,
+        own.stability_score_thresh,
+    )
