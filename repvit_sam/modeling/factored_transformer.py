@@ -4,7 +4,7 @@ The transformer changes the N image tokens of a photo only by attention to the f
 norms. Attention adds a weighted sum of T * heads rows to each token, and a norm scales it. So before a norm's weight
 and bias the tokens X of a prompt stay
 
-    X = s P + M^T R        s: (N), P: (N, C), M: (r, N), R: (r, C)
+    X = s P + M^T R        s: (N, 1), P: (N, C), M: (r, N), R: (r, C)
 
 through both layers. P is the same for all prompts on a photo, and r is a few dozen. X itself is never needed:
 
@@ -108,7 +108,7 @@ class _PhotoForImage:
 
 @dataclass(frozen=True)
 class PhotoTokens:
-    """A photo's part in all attention, and P (N, C) after the last layer."""
+    """A photo's part in all attention, and P (C, N) after the last layer."""
 
     for_prompt: tuple[_PhotoForPrompt, ...]
     for_image: tuple[_PhotoForImage, ...]
@@ -132,13 +132,14 @@ class _ToImage:
         self._first = norm is None
         self._keys = _projection(attention.k_proj).after(norm)
         self._values = _projection(attention.v_proj).after(norm)
-        self._position_keys = _by_head(attention, positions @ attention.k_proj.weight.T).mT
+        self._position_keys = _channels_by_head(attention, _projection(attention.k_proj), positions.T)
 
     def photo(self, photo: Tensor) -> _PhotoForPrompt:
-        """P (N, C) before the layer -> its part."""
-        keys = _by_head(self._attention, photo @ self._keys.weight).mT
-        keys = keys + self._position_keys if self._first else keys.contiguous()
-        return _PhotoForPrompt(keys, _by_head(self._attention, photo @ self._values.weight).contiguous())
+        """P (C, N) before the layer -> its part."""
+        keys = _channels_by_head(self._attention, self._keys, photo)
+        if self._first:
+            keys += self._position_keys
+        return _PhotoForPrompt(keys, _by_head(self._attention, photo.T @ self._values.weight))
 
     def __call__(self, prompt: Tensor, images: Images, photo: _PhotoForPrompt) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
@@ -179,7 +180,7 @@ class _ToPrompt:
     ) -> None:
         self._attention, self._norm, self._norm_after = attention, norm, norm_after
         self._queries = _projection(attention.q_proj).after(norm)
-        self._position_queries = _by_head(attention, positions @ attention.q_proj.weight.T).mT
+        self._position_queries = _channels_by_head(attention, _projection(attention.q_proj), positions.T)
         out = attention.out_proj.weight.T.reshape(attention.num_heads, -1, attention.embedding_dim)
         bias = attention.out_proj.bias if norm is None else attention.out_proj.bias + norm.bias
         # the weights of a head sum to one, so each head adds its share of the bias with a value of one
@@ -188,12 +189,13 @@ class _ToPrompt:
         self.made_of = (*(self._carried(rows) for rows in made_of), new)
 
     def photo(self, photo: Tensor) -> tuple[_PhotoForImage, Tensor]:
-        """P (N, C) before the layer -> its part, and P after the layer."""
-        queries = _by_head(self._attention, photo @ self._queries.weight).mT
-        queries = queries + self._position_queries if self._norm is None else queries.contiguous()
-        after = self._carried(photo)
-        overlaps = tuple(2 * (rows @ after.T) for rows in self.made_of)
-        return _PhotoForImage(queries, after.square().sum(1)[None], overlaps), after
+        """P (C, N) before the layer -> its part, and P after the layer."""
+        queries = _channels_by_head(self._attention, self._queries, photo)
+        if self._norm is None:
+            queries += self._position_queries
+        after = self._carried(photo.T).T.contiguous()
+        overlaps = tuple(((2 * rows).flatten(0, 1) @ after).view(*rows.shape[:2], -1) for rows in self.made_of)
+        return _PhotoForImage(queries, after.square().sum(0)[None], overlaps), after
 
     def __call__(self, placed: Tensor, prompt: Tensor, images: Images, photo: _PhotoForImage) -> list[ImageTokens]:
         """Prompt tokens (B, T, C), with their positions and without -> the image's tokens after the norm."""
@@ -260,7 +262,7 @@ class FactoredTransformer:
         self._to_image.append(_ToImage(transformer.final_attn_token_to_image, norm, positions))
 
     def photo(self, tokens: Tensor) -> PhotoTokens:
-        """(N, C) -> what all prompts on a photo have in common."""
+        """(C, N) -> what all prompts on a photo have in common."""
         for_prompt, for_image = [], []
         for to_image, to_prompt in zip(self._to_image, self._to_prompt, strict=False):
             for_prompt.append(to_image.photo(tokens))
@@ -328,6 +330,11 @@ def _projection(linear: nn.Linear) -> Projection:
 def _by_head(attention: Attention, projected: Tensor) -> Tensor:
     """(..., T, heads * D) -> (..., heads, T, D)."""
     return projected.view(*projected.shape[:-1], attention.num_heads, -1).transpose(-2, -3)
+
+
+def _channels_by_head(attention: Attention, projection: Projection, tokens: Tensor) -> Tensor:
+    """Tokens (C, N), projected without the bias -> (heads, D, N)."""
+    return (projection.weight.T @ tokens).view(attention.num_heads, -1, tokens.shape[1])
 
 
 def _scale(attention: Attention) -> float:

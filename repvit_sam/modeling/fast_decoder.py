@@ -163,8 +163,8 @@ class FastDecoder:
         return photo
 
     def _photo(self, image_embedding: Tensor, dense: Tensor) -> _Photo:
-        tokens = self._transformer.photo((image_embedding + dense).flatten(2)[0].T.contiguous())
-        return _Photo(tokens, tokens.tokens @ self._first_upscaling.weight)
+        tokens = self._transformer.photo((image_embedding + dense).flatten(2)[0])
+        return _Photo(tokens, tokens.tokens.T @ self._first_upscaling.weight)
 
     def _logits(self, decoded: _Decoded) -> Tensor:
         """-> (B, M, 4h, 4w)."""
