@@ -9,10 +9,12 @@ import torch
 from xdist.scheduler import LoadScopeScheduling
 
 import repvit_sam
+from repvit_sam.memory import keep_freed_memory
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: one thread each, in what they start as well
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the programs do
 
 # what these share is made once and takes long: exported files, a server and a browser
 _IN_ONE_PROCESS = ("tests/app/browser", "tests/repvit_sam/export", "tests/repvit_sam/backends")
