@@ -24,8 +24,8 @@ class TorchBackend:
 
     Args:
         model: the weights are taken as they are now; make a new backend when they change.
-        precision: "fp32", or "bf16" for the image encoder and for everything mode's many prompts; the embedding and the
-            decoder for a person's prompts are float32 in both.
+        precision: "fp32", or "bf16" for the image encoder and for upscaling everything mode's masks; the embedding, the
+            transformer and the decoder for a person's prompts are float32 in both.
         bit_equal: decode with segment_anything's own modules, to the bit, in three times the time.
 
     Attributes:
