@@ -1,9 +1,10 @@
 """Masks of everything in a photo: a grid of points, three masks for each, of which the stable and distinct ones stay.
 
-``SamAutomaticMaskGenerator`` has the parameters, defaults and records of segment_anything's. ``mode="exact"`` gives the
-same masks (tests/repvit_sam/test_mask_generator.py): masks that the model itself rates low are never computed, the
-others only where they are object. ``mode="fast"`` decodes fewer points (point_plan.py) and chooses among masks at low
-resolution (low_res_masks.py). Both run on any device and backend; torch must be installed for an ONNX model, too.
+``SamAutomaticMaskGenerator`` has the parameters and records of segment_anything's. ``mode="exact"`` gives the same
+masks with the same thresholds in float32 (tests/repvit_sam/test_mask_generator.py): masks that the model itself rates
+low are never computed, the others only where they are object. ``mode="fast"`` decodes fewer points (point_plan.py) and
+chooses among masks at low resolution (low_res_masks.py). Both run on any device and backend; torch must be installed
+for an ONNX model, too.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class SamAutomaticMaskGenerator:
         min_mask_region_area: fill holes and drop islands smaller than this, in pixels.
         output_mode: "binary_mask" (arrays), "uncompressed_rle" or "coco_rle" (small).
         mode: "fast" decodes a quarter of the grid, at least 64 points: those that look least alike (point_plan.py);
-            "exact" decodes all, and gives segment_anything's masks. Own ``point_grids`` are decoded whole.
+            "exact" decodes all, and gives segment_anything's masks if the thresholds are the same and the precision is
+            fp32. Own ``point_grids`` are decoded whole.
 
     Raises:
         ValueError: parameters that contradict each other or are out of range.
@@ -187,7 +189,8 @@ class SamAutomaticMaskGenerator:
         at_photo_size = (
             crop.candidate(logits, iou, point, self.stability_score_offset, 0) for logits, iou, point in found.masks()
         )
-        yield 0, [candidate for candidate in at_photo_size if candidate]
+        # on a small photo a mask may lie between its pixels
+        yield 0, [candidate for candidate in at_photo_size if candidate and candidate.area]
 
     def _points_decoded(self, layer: int) -> int:
         points = len(self.point_grids[layer])
@@ -198,8 +201,8 @@ class SamAutomaticMaskGenerator:
     ) -> Iterator[NDArray[np.intp]]:
         """Which points are decoded together, while ``found`` fills up."""
         if not self._regular_grid:
-            every = np.arange(len(points))
-            yield from np.split(every, range(self.points_per_batch, len(points), self.points_per_batch))
+            for start in range(0, len(points), self.points_per_batch):
+                yield np.arange(len(points))[start : start + self.points_per_batch]
             return
         embedding = as_numpy(self.predictor.encoded.image_embedding)[0]
         columns, rows = (fit.coords_to_canvas(points) // EMBEDDING_STRIDE).astype(np.intp).T
@@ -264,6 +267,11 @@ def _point_grids(
     if points_per_side is not None:
         if points_per_side < 1:
             raise ValueError(f"points_per_side must be at least 1, got {points_per_side}")
+        if points_per_side < factor**crop_n_layers:
+            raise ValueError(
+                "points_per_side must be at least crop_n_points_downscale_factor ** crop_n_layers, "
+                f"{factor**crop_n_layers}, so that every layer has a point, got {points_per_side}"
+            )
         return [point_grid(int(points_per_side / factor**layer)) for layer in range(crop_n_layers + 1)]
     grids = [np.asarray(grid, dtype=np.float64).reshape(-1, 2) for grid in point_grids or ()]
     if len(grids) != crop_n_layers + 1:

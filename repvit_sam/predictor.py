@@ -37,7 +37,8 @@ class SamPredictor:
     """Encode a photo once, then predict masks for as many prompts as you like.
 
     Args:
-        sam_model: a model of this package, on any backend, or a ``Sam`` of segment_anything.
+        sam_model: a model of this package, on any backend, or a ``Sam`` of segment_anything; make a new predictor when
+            its weights change.
         bit_equal: decode and resize as segment_anything does, to the bit, in three times the time. Without it logits
             differ by up to 5e-4 (they go up to 50). PyTorch models only.
 
@@ -308,7 +309,7 @@ class SamPredictor:
 
         Raises:
             PhotoNotSetError: before ``set_image``.
-            PromptError: points without labels.
+            PromptError: points without labels; masks of another number than the prompts.
             ValueError: the model does not run on PyTorch.
 
         Example:
@@ -325,6 +326,11 @@ class SamPredictor:
         encoded = self.encoded
         if point_coords is not None and point_labels is None:
             raise PromptError("point_coords need point_labels: 1 for the object, 0 for background")
+        given = point_coords if point_coords is not None else boxes
+        if mask_input is not None and given is not None and len(mask_input) not in (1, len(given)):
+            raise PromptError(
+                f"mask_input must have one mask, or one for each of the {len(given)} prompts, got {len(mask_input)}"
+            )
         prompts = CanvasPrompts(point_coords, point_labels, boxes, mask_input)
         low_res_logits, iou_predictions = self.backend.decode(
             encoded.image_embedding, prompts, mask_slice(multimask_output)

@@ -33,7 +33,10 @@ def everything(
     min_area: Annotated[int, typer.Option(min=0, help="fill holes and drop islands smaller than this, in pixels")] = 0,
     crop_layers: Annotated[int, typer.Option(min=0, max=4, help="look again at crops, for small objects")] = 0,
     mode: Annotated[
-        str, typer.Option(help="fast looks closely only where nothing was found yet; exact decodes every point")
+        str,
+        typer.Option(
+            help="fast decodes a quarter of the points, those that look least alike; exact decodes every point"
+        ),
     ] = "fast",
     checkpoint: CheckpointOption = "default",
     device: DeviceOption = "auto",

@@ -6,7 +6,7 @@ and bias the tokens X of a prompt stay
 
     X = s P + M^T R        s: (N, 1), P: (N, C), M: (r, N), R: (r, C)
 
-through both layers. P is the same for all prompts on a photo, and r is a few dozen. X itself is never needed:
+through both layers. P is the same for all prompts on a photo, and a box has 56 rows a layer. X is never needed itself:
 
 * a projection of X, as attention asks for, is s times the projection of P, once a photo, plus M^T times that of R;
 * tokens have mean zero if P and R have; their variance is a quadratic form of s and M with the inner products of R's
@@ -14,7 +14,7 @@ through both layers. P is the same for all prompts on a photo, and r is a few do
 * a row of R is D numbers of one head times a constant matrix, so its inner products with P are those D numbers times a
   projection of P, once a photo.
 
-A box takes a ninth of the multiplications of segment_anything's code, and no pass over N x C numbers. Source of the
+A box takes a sixth of the multiplications of segment_anything's code, and no pass over N x C numbers. Source of the
 network: Kirillov et al., Segment Anything (arXiv 2304.02643), appendix A; segment_anything.modeling.transformer. The
 order of computing is ours. tests/repvit_sam/modeling/test_fast_decoder.py compares both.
 """
@@ -108,11 +108,10 @@ class _PhotoForImage:
 
 @dataclass(frozen=True)
 class PhotoTokens:
-    """A photo's part in all attention, and P (C, N) after the last layer."""
+    """A photo's part in all attention."""
 
     for_prompt: tuple[_PhotoForPrompt, ...]
     for_image: tuple[_PhotoForImage, ...]
-    tokens: Tensor
 
 
 Images = Sequence[ImageTokens | None]  # groups of prompts; None before the first layer
@@ -241,7 +240,7 @@ class _ToPrompt:
 
 
 class FactoredTransformer:
-    """The transformer with its parameters as they are now.
+    """The transformer, without gradients; undefined after a change of its parameters.
 
     Args:
         transformer: segment_anything's.
@@ -261,28 +260,28 @@ class FactoredTransformer:
         self.last_norm = norm
         self._to_image.append(_ToImage(transformer.final_attn_token_to_image, norm, positions))
 
-    def photo(self, tokens: Tensor) -> PhotoTokens:
-        """(C, N) -> what all prompts on a photo have in common."""
+    def photo(self, tokens: Tensor) -> tuple[PhotoTokens, Tensor]:
+        """(C, N) -> what all prompts on a photo have in common, and P (C, N) after the last layer."""
         for_prompt, for_image = [], []
         for to_image, to_prompt in zip(self._to_image, self._to_prompt, strict=False):
             for_prompt.append(to_image.photo(tokens))
             part, tokens = to_prompt.photo(tokens)
             for_image.append(part)
         for_prompt.append(self._to_image[-1].photo(tokens))
-        return PhotoTokens(tuple(for_prompt), tuple(for_image), tokens)
+        return PhotoTokens(tuple(for_prompt), tuple(for_image)), tokens
 
-    def __call__(self, start: Tensor, photo: PhotoTokens, at_once: int) -> tuple[Tensor, list[ImageTokens]]:
+    def __call__(self, start: Tensor, photo: PhotoTokens, groups: int) -> tuple[Tensor, list[ImageTokens]]:
         """The tokens of B prompts after all layers, and the image's before the weight and bias of ``last_norm``.
 
         Args:
             start: (B, T, C)
-            at_once: prompts whose image tokens are computed together; B must be a multiple.
+            groups: prompts are split into so many; the image tokens of a group are computed together.
 
         Returns:
-            (B, T, C), and B / at_once groups of image tokens.
+            (B, T, C), and the image tokens of each group.
         """
         prompt = start
-        before: Images = [None] * (len(start) // at_once)
+        images: Images = [None] * groups
         for number, layer in enumerate(self._transformer.layers):
             if layer.skip_first_layer_pe:
                 prompt = layer.self_attn(q=prompt, k=prompt, v=prompt)
@@ -290,11 +289,11 @@ class FactoredTransformer:
                 placed = prompt + start
                 prompt = prompt + layer.self_attn(q=placed, k=placed, v=prompt)
             prompt = layer.norm1(prompt)
-            prompt = layer.norm2(prompt + self._to_image[number](prompt + start, before, photo.for_prompt[number]))
+            prompt = layer.norm2(prompt + self._to_image[number](prompt + start, images, photo.for_prompt[number]))
             prompt = layer.norm3(prompt + layer.mlp(prompt))
-            before = images = self._to_prompt[number](prompt + start, prompt, before, photo.for_image[number])
+            images = after = self._to_prompt[number](prompt + start, prompt, images, photo.for_image[number])
         seen = self._to_image[-1](prompt + start, images, photo.for_prompt[-1])
-        return self._transformer.norm_final_attn(prompt + seen), images
+        return self._transformer.norm_final_attn(prompt + seen), after
 
 
 def _products(

@@ -34,7 +34,7 @@ from .factored_transformer import FactoredTransformer, ImageTokens, PhotoTokens,
 
 _PROMPTS_AT_ONCE = 16  # on a CPU; 2 MB each
 _ROWS_AT_ONCE = 32  # of the image's tokens, while a CPU upscales them
-_PHOTOS_KEPT = 4  # 35 MB each
+_PHOTOS_KEPT = 4  # 28 MB each
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,20 @@ class _Decoded:
 
 
 class FastDecoder:
-    """Decodes prompts with a model's parameters as they are now; make a new one when they change.
+    """Decodes prompts with a model's parameters, without gradients; make a new one when the parameters change.
 
     Args:
         model: its prompt encoder and mask decoder are used, with SAM's transformer of two layers.
         dtype: in which masks are upscaled; the transformer is float32. Masks of bfloat16 agree with those of float32
             to a mean IoU of 0.99.
+        together: prompts whose image tokens are computed together; None is one on a CPU, where they stay in its cache,
+            and all on other devices.
     """
 
-    def __init__(self, model: Sam, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, model: Sam, dtype: torch.dtype = torch.float32, together: int | None = None) -> None:
         self._model = model
         self._dtype = dtype
+        self._together = together
         self._decoder: MaskDecoder = model.mask_decoder
         positions = model.prompt_encoder.get_dense_pe()[0].flatten(1).T.contiguous()  # (N, C)
         self._transformer = FactoredTransformer(self._decoder.transformer, positions)
@@ -94,16 +97,19 @@ class FastDecoder:
         """Decode B prompts on one photo.
 
         Args:
-            image_embedding: (1, 256, S/16, S/16).
+            image_embedding: (1, 256, S/16, S/16); not to be changed in place later.
             prompts: tensors on the model's device.
             masks: which of the decoder's four masks: ``masks.mask_slice``, or ``masks.ALL_MASKS``.
 
         Returns:
             low_res_logits (B, M, S/4, S/4) and iou_predictions (B, M).
         """
-        parts = [(self._logits(few), few.iou_predictions) for few in self._decoded(image_embedding, prompts, masks)]
-        logits, ious = (torch.cat(part) for part in zip(*parts, strict=True))
-        return logits, ious
+        with _float32(image_embedding):
+            logits, ious = self._nothing(image_embedding, masks)
+            for few in self._decoded(image_embedding, prompts, masks):
+                logits.append(self._logits(few))
+                ious.append(few.iou_predictions)
+            return torch.cat(logits), torch.cat(ious)
 
     def decode_confident(
         self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice, min_iou: float
@@ -114,21 +120,32 @@ class FastDecoder:
             low_res_logits (K, S/4, S/4) of the masks at ``(iou_predictions > min_iou).nonzero()``, in this order, and
             iou_predictions (B, M) of all.
         """
+        with _float32(image_embedding):
+            none, ious = self._nothing(image_embedding, masks)
+            logits = [none[0].flatten(0, 1)]
+            for few in self._decoded(image_embedding, prompts, masks):
+                wanted = few.iou_predictions > min_iou
+                if wanted.any():
+                    rows, columns = wanted.any(1), wanted.any(0)
+                    logits.append(self._logits(few[rows, columns])[wanted[rows][:, columns]])
+                ious.append(few.iou_predictions)
+            return torch.cat(logits), torch.cat(ious)
+
+    def _nothing(self, image_embedding: Tensor, masks: slice) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits and predictions of no prompt."""
+        count = len(range(self._decoder.num_mask_tokens)[masks])
         side = self._model.prompt_encoder.mask_input_size
-        logits, ious = [image_embedding.new_zeros(0, *side)], []
-        for few in self._decoded(image_embedding, prompts, masks):
-            wanted = few.iou_predictions > min_iou
-            if wanted.any():
-                rows, columns = wanted.any(1), wanted.any(0)
-                logits.append(self._logits(few[rows, columns])[wanted[rows][:, columns]])
-            ious.append(few.iou_predictions)
-        return torch.cat(logits), torch.cat(ious)
+        return [image_embedding.new_zeros(0, count, *side)], [image_embedding.new_zeros(0, count)]
 
     def _decoded(self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice) -> Iterator[_Decoded]:
         """A few prompts at a time."""
+        if len(image_embedding) != 1:
+            raise ValueError(f"image_embedding must be of one photo, (1, C, h, w), got {tuple(image_embedding.shape)}")
         sparse, dense = embed_prompts(self._model, prompts)
         output_tokens = torch.cat([self._decoder.iou_token.weight, self._decoder.mask_tokens.weight])
         start = torch.cat([output_tokens.expand(len(sparse), -1, -1), sparse], dim=1)
+        if not len(start):
+            return
         if prompts.mask_input is None:
             photo = self._kept_photo(image_embedding, dense[:1])
         elif len(prompts.mask_input) == 1:
@@ -142,29 +159,32 @@ class FastDecoder:
             yield from self._on_photo(few, photo, masks)
 
     def _on_photo(self, start: Tensor, photo: _Photo, masks: slice) -> Iterator[_Decoded]:
-        """(B, T, C) prompts on one photo; on a CPU the image's tokens one prompt at a time."""
-        at_once = 1 if start.device.type == "cpu" else len(start)
-        prompt, images = self._transformer(start, photo.tokens, at_once)
+        """(B, T, C) prompts on one photo."""
+        together = self._together or (1 if start.device.type == "cpu" else len(start))
+        groups = -(-len(start) // together)
+        prompt, images = self._transformer(start, photo.tokens, groups)
         wanted = range(self._decoder.num_mask_tokens)[masks]
         networks = self._decoder.output_hypernetworks_mlps
         kernels = torch.stack([networks[mask](prompt[:, 1 + mask]) for mask in wanted], dim=2)
         ious = self._decoder.iou_prediction_head(prompt[:, 0])[:, masks]
-        for number, image in enumerate(images):
-            group = slice(number * at_once, (number + 1) * at_once)
-            yield _Decoded(ious[group], photo, image, kernels[group])
+        parts = (torch.tensor_split(ious, groups), images, torch.tensor_split(kernels, groups))
+        for few_ious, image, few_kernels in zip(*parts, strict=True):
+            yield _Decoded(few_ious, photo, image, few_kernels)
 
     def _kept_photo(self, image_embedding: Tensor, no_mask: Tensor) -> _Photo:
         for reference, photo in self._photos:
             if reference() is image_embedding:
                 return photo
         photo = self._photo(image_embedding, no_mask)
-        kept = [pair for pair in self._photos if pair[0]() is not None]
-        self._photos = ((weakref.ref(image_embedding), photo), *kept[: _PHOTOS_KEPT - 1])
+        self._photos = ((weakref.ref(image_embedding, self._forget), photo), *self._photos[: _PHOTOS_KEPT - 1])
         return photo
 
+    def _forget(self, gone: weakref.ref[Tensor]) -> None:
+        self._photos = tuple(pair for pair in self._photos if pair[0] is not gone)
+
     def _photo(self, image_embedding: Tensor, dense: Tensor) -> _Photo:
-        tokens = self._transformer.photo((image_embedding + dense).flatten(2)[0])
-        return _Photo(tokens, tokens.tokens.T @ self._first_upscaling.weight)
+        tokens, last = self._transformer.photo((image_embedding + dense).flatten(2)[0])
+        return _Photo(tokens, last.T @ self._first_upscaling.weight)
 
     def _logits(self, decoded: _Decoded) -> Tensor:
         """-> (B, M, 4h, 4w)."""
@@ -189,15 +209,21 @@ class FastDecoder:
 
 def _first_upscaling(convolution: ConvTranspose2d) -> Projection:
     """A transposed convolution of size and stride 2 as a map of tokens: C -> 2 * 2 * channels, row by row."""
-    weight, bias = convolution.weight.permute(0, 2, 3, 1), convolution.bias
-    return Projection(weight.flatten(1), torch.zeros(weight[0].numel()) if bias is None else bias.repeat(4))
+    assert convolution.bias is not None  # segment_anything's have one
+    return Projection(convolution.weight.permute(0, 2, 3, 1).flatten(1), convolution.bias.repeat(4))
 
 
 def _on_tokens(convolution: ConvTranspose2d, tokens: Tensor) -> Tensor:
     """A transposed convolution of size and stride 2 on tokens (..., C) -> (..., 2 * 2, channels), row by row."""
     weight = convolution.weight.permute(0, 2, 3, 1).flatten(1).to(tokens.dtype)
+    assert convolution.bias is not None
     made = (tokens.reshape(-1, tokens.shape[-1]) @ weight).view(*tokens.shape[:-1], 4, convolution.out_channels)
-    return made if convolution.bias is None else made.add_(convolution.bias)
+    return made.add_(convolution.bias)
+
+
+def _float32(tensor: Tensor) -> torch.autocast:
+    """Whatever autocast a caller may be in: the variance of tokens, and coordinates, need float32."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def _layer_norm(norm: LayerNorm2d | nn.LayerNorm, tokens: Tensor) -> Tensor:

@@ -89,6 +89,29 @@ def test_fast_mode_finds_nearly_the_same_masks_with_fewer_points(small, coffee, 
     assert np.mean(np.array(found) > 0.9) > 0.7
 
 
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_own_points_may_be_none_on_the_photo_and_some_on_its_crops(small, coffee, mode):
+    grids = [np.zeros((0, 2)), np.array([[0.5, 0.5]])]
+    generator = repvit_sam.SamAutomaticMaskGenerator(
+        small, points_per_side=None, point_grids=grids, crop_n_layers=1, mode=mode, **LOOSE
+    )
+    seen = []
+    records = generator.generate(coffee, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (4, 4)
+    assert all(record["crop_box"] != [0, 0, 599, 399] for record in records)
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_no_mask_of_a_tiny_photo_is_empty(small, coffee, mode):
+    tiny = np.ascontiguousarray(coffee[100:140, 200:260])
+    generator = repvit_sam.SamAutomaticMaskGenerator(
+        small, points_per_side=6, pred_iou_thresh=0.3, stability_score_thresh=0.3, mode=mode
+    )
+    records = generator.generate(tiny)
+    assert records
+    assert all(record["area"] > 0 for record in records)
+
+
 def test_the_grid_equals_segment_anything():
     for side in (1, 5, 32):
         np.testing.assert_allclose(point_grid(side), build_point_grid(side), atol=1e-12)
@@ -127,6 +150,10 @@ def test_a_photo_of_a_few_pixels_has_fewer_crops(small):
         ({"output_mode": "png"}, "binary_mask"),
         ({"mode": "slow"}, "mode must be one of fast, exact, got 'slow'"),
         ({"crop_n_layers": -1}, "crop_n_layers must be at least 0"),
+        (
+            {"points_per_side": 4, "crop_n_layers": 3, "crop_n_points_downscale_factor": 2},
+            "points_per_side must be at least crop_n_points_downscale_factor [*]{2} crop_n_layers, 8, .* got 4",
+        ),
         ({"points_per_side": None, "point_grids": [np.zeros((1, 2))], "crop_n_layers": 1}, "each crop layer, 2, got 1"),
     ],
 )

@@ -252,6 +252,12 @@ def test_an_embedding_of_another_encoder_or_a_damaged_file_is_refused(predictor,
         predictor.load_embedding(find_checkpoint("tinyvit_sam"))
 
 
+def test_predict_torch_refuses_more_masks_than_prompts(predictor):
+    points, labels = torch.full((1, 1, 2), 300.0), torch.ones(1, 1)
+    with pytest.raises(PromptError, match="one for each of the 1 prompts, got 2"):
+        predictor.predict_torch(points, labels, mask_input=torch.zeros(2, 1, 256, 256))
+
+
 @pytest.mark.parametrize("ask", ["predict", "get_image_embedding", "predict_torch", "save_embedding"])
 def test_asking_before_a_photo_is_set_says_so(model, ask):
     arguments = {"predict_torch": (None, None), "save_embedding": ("x",)}.get(ask, ())

@@ -65,6 +65,56 @@ def test_one_prompt_equals_segment_anything(decoder, model, coffee_encoded, prom
     assert_equals_segment_anything(decoder, model, coffee_encoded.image_embedding, first_of(prompts), slice(0, 4))
 
 
+@pytest.mark.parametrize("together", [2, 3, 5])
+@each_prompt
+def test_prompts_may_be_computed_together_as_on_a_gpu(model, coffee_encoded, prompts, together):
+    with torch.no_grad():
+        decoder = FastDecoder(model, together=together)
+    assert_equals_segment_anything(decoder, model, coffee_encoded.image_embedding, prompts, THREE)
+
+
+def test_of_prompts_computed_together_only_confident_masks_are_computed(model, decoder, coffee_encoded):
+    embedding, prompts = coffee_encoded.image_embedding, PROMPTS["points"]
+    with torch.no_grad():
+        every, ious = decoder.decode(embedding, prompts, THREE)
+        min_iou = ious.flatten().sort().values[5].item()
+        logits, _ = FastDecoder(model, together=5).decode_confident(embedding, prompts, THREE, min_iou)
+    assert 0 < len(logits) < ious.numel()
+    torch.testing.assert_close(logits, every[ious > min_iou], atol=5e-4, rtol=0)
+
+
+def test_no_prompts_give_no_masks(decoder, coffee_encoded):
+    none = CanvasPrompts(boxes=torch.zeros(0, 4))
+    with torch.no_grad():
+        logits, ious = decoder.decode(coffee_encoded.image_embedding, none, THREE)
+        confident, _ = decoder.decode_confident(coffee_encoded.image_embedding, none, THREE, 0.5)
+    assert (logits.shape, ious.shape, confident.shape) == ((0, 3, 256, 256), (0, 3), (0, 256, 256))
+
+
+def test_autocast_around_a_prediction_changes_nothing(decoder, coffee_encoded):
+    embedding = coffee_encoded.image_embedding
+    with torch.no_grad():
+        expected, _ = decoder.decode(embedding, PROMPTS["points"], THREE)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, _ = decoder.decode(embedding, PROMPTS["points"], THREE)
+    assert torch.equal(logits, expected)
+
+
+def test_a_photo_is_forgotten_with_its_embedding(model):
+    with torch.no_grad():
+        decoder = FastDecoder(model)
+        embedding = torch.randn(1, 256, 64, 64)
+        decoder.decode(embedding, PROMPTS["boxes"], SINGLE)
+    assert len(decoder._photos) == 1
+    del embedding
+    assert not decoder._photos
+
+
+def test_embeddings_of_two_photos_are_refused(decoder):
+    with pytest.raises(ValueError, match="of one photo"), torch.no_grad():
+        decoder.decode(torch.randn(2, 256, 64, 64), PROMPTS["boxes"], SINGLE)
+
+
 def test_photos_that_come_and_go_are_not_mixed_up(decoder, model, coffee_encoded):
     embeddings = [coffee_encoded.image_embedding * factor for factor in (1.0, 0.5, -1.0, 2.0, 0.1, 1.5)]
     for embedding in (*embeddings, *embeddings[::-1]):
