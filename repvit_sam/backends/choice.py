@@ -107,12 +107,25 @@ def native_bf16_on_cpu() -> bool:
     """
     import torch
 
-    capabilities: Callable[[], Mapping[str, object]] | None = getattr(torch.cpu, "get_capabilities", None)
-    if capabilities is not None:
-        found = capabilities()
+    found = _cpu_capabilities()
+    if found:
         return any(found.get(name) is True for name in ("avx512_bf16", "amx_bf16"))
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # older versions of torch
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
+def lacks_int8_on_cpu() -> bool:
+    """Whether the CPU is one of x86 that has no instructions for int8 (VNNI or AMX); False where torch does not say."""
+    found = _cpu_capabilities()
+    names = ("avx512_vnni", "avx_vnni", "amx_int8")
+    return found.get("architecture") == "x86_64" and not any(found.get(name) is True for name in names)
+
+
+def _cpu_capabilities() -> Mapping[str, object]:
+    import torch
+
+    capabilities: Callable[[], Mapping[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+    return capabilities()
 
 
 def _native_bf16_on_cuda() -> bool:

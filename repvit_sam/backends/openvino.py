@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import RepVitSamError
 from ..modeling.sam import SamModel
-from .choice import native_bf16_on_cpu
+from .choice import lacks_int8_on_cpu, native_bf16_on_cpu
 from .model_cache import ModelCache
 from .openvino_convert import (
     convert_encoder,
@@ -117,6 +117,8 @@ class OpenVinoBackend(TorchBackend):
         return converted
 
     def _compile(self, converted: Any) -> Any:
+        if self.precision == "int8" and lacks_int8_on_cpu():
+            _log.warning("this processor has no VNNI: masks of int8 agree less with those of fp32 than elsewhere")
         # int8: layers that are not quantized compute in bf16 where the processor has it
         half = self.precision == "bf16" or (self.precision == "int8" and native_bf16_on_cpu())
         options = {

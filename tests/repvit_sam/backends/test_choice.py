@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from repvit_sam.backends.choice import Machine, choose, native_bf16_on_cpu, this_machine
+from repvit_sam.backends.choice import Machine, choose, lacks_int8_on_cpu, native_bf16_on_cpu, this_machine
 
 TABLE = [  # device, OpenVINO installed, native bf16 -> engine, precision of "auto"
     ("cuda", True, True, "torch", "fp32"),
@@ -67,3 +68,18 @@ def test_this_machine_is_looked_at():
 def test_openvino_sees_the_same_bf16():
     openvino = pytest.importorskip("openvino")
     assert ("BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")) == native_bf16_on_cpu()
+
+
+@pytest.mark.parametrize(
+    ("found", "lacks"),
+    [
+        ({"architecture": "x86_64", "avx2": True, "avx512_vnni": False}, True),
+        ({"architecture": "x86_64", "avx512_vnni": True}, False),
+        ({"architecture": "x86_64", "avx_vnni": True}, False),
+        ({"architecture": "aarch64"}, False),
+        ({}, False),
+    ],
+)
+def test_only_processors_of_x86_without_vnni_lack_int8(monkeypatch, found, lacks):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert lacks_int8_on_cpu() == lacks
