@@ -1,9 +1,9 @@
 """Keep freed memory in the process, for programs that compute on a CPU under Linux.
 
 glibc gives every block of more than 128 KB to 32 MB back to the system when it is freed, and asks for it again, page by
-page, for the next tensor. Holding on to it makes encoding and everything mode 10 to 20 % faster in PyTorch and costs
-up to half more memory at rest (docs/python.md). A program may decide this for itself, a library must not: only this
-project's own programs call it, never ``import repvit_sam``.
+page, for the next tensor. Holding on to it makes encoding about a tenth faster in PyTorch and costs up to half more
+memory at rest (docs/python.md). A program may decide this for itself, a library must not: only this project's own
+programs call it, never ``import repvit_sam``.
 """
 
 from __future__ import annotations
