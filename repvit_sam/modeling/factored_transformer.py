@@ -228,6 +228,7 @@ class _ToPrompt:
     def _normalised(
         self, scale: Tensor | None, mixing: Tensor, rows: Tensor, values: tuple[Tensor, ...], photo: _PhotoForImage
     ) -> ImageTokens:
+        """scale P + mixing^T rows, of mean zero -> the same divided by the standard deviation of each token."""
         parts = [part @ overlap for part, overlap in zip(values, photo.overlaps, strict=True)]
         overlap = torch.cat([part.flatten(1, 2) for part in parts], dim=1)
         squares = photo.squares
@@ -235,8 +236,9 @@ class _ToPrompt:
             overlap *= scale
             squares = squares * scale.square()
         form = overlap.baddbmm_(rows @ rows.mT, mixing).mul_(mixing).sum(1, keepdim=True)
-        deviation = ((form + squares) / rows.shape[-1]).clamp(min=0).add(self._norm_after.eps).rsqrt()
-        return ImageTokens(deviation if scale is None else scale * deviation, mixing * deviation, rows, values)
+        variance = ((form + squares) / rows.shape[-1]).clamp(min=0)
+        factor = (variance + self._norm_after.eps).rsqrt()
+        return ImageTokens(factor if scale is None else scale * factor, mixing * factor, rows, values)
 
 
 class FactoredTransformer:
