@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from pycocotools import mask as coco_mask
 from timing import load_ours, load_published, random_boxes, set_threads
 
 import repvit_sam
+from repvit_sam.processes import fresh_processes
 
 WORKS = ("load", "open", "click", "boxes", "everything")
 
@@ -50,7 +50,7 @@ class Everything:
 
 def alone(work: Callable[..., Any], *arguments: Any) -> Any:
     """Call ``work`` in a fresh process."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, fresh_processes()) as pool:
         return pool.submit(work, *arguments).result()
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol, TypeVar
@@ -15,6 +15,7 @@ import torch
 
 from repvit_sam.console import progress_bar
 from repvit_sam.memory import keep_freed_memory
+from repvit_sam.processes import fresh_processes
 
 from .records import Record, RecordFolder
 
@@ -86,8 +87,7 @@ def _evaluate(job: Job[Key], keys: Sequence[Key], workers: int) -> Iterator[tupl
             yield key, _timed(evaluate, key)
         return
     threads = max(1, torch.get_num_threads() // workers)
-    # spawned, not forked: torch's threads and CUDA do not survive a fork
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _Worker.initialize, (job, threads))
+    pool = ProcessPoolExecutor(workers, fresh_processes(), _Worker.initialize, (job, threads))
     try:
         futures = {pool.submit(_Worker.evaluate, key): key for key in keys}
         for future in as_completed(futures):

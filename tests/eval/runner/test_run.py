@@ -119,7 +119,7 @@ def is_running(process):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked at in /proc")
 def test_workers_end_when_their_parent_is_killed(tmp_path):
-    script = tmp_path / "parent.py"  # spawned workers import the script again, so it is a file
+    script = tmp_path / "parent.py"  # workers import the script again, so it is a file
     script.write_text(PARENT)
     parent = subprocess.Popen([sys.executable, str(script), str(Path(__file__).parent), str(tmp_path)])
     until(lambda: all((tmp_path / key).exists() and (tmp_path / key).read_text() for key in "01"))
