@@ -169,8 +169,8 @@ class SamAutomaticMaskGenerator:
     def _find_exact(self, crop: CropView, layer: int) -> Iterator[tuple[int, list[Candidate]]]:
         """For each batch of the grid: how many points it has, and the masks that pass, measured at photo size."""
         points = self._points(crop, layer)
-        for start in range(0, len(points), self.points_per_batch):
-            batch = points[start : start + self.points_per_batch]
+        for chosen in self._all_batches(points):
+            batch = points[chosen]
             logits, ious, numbers = self._decode(batch)
             found = [
                 crop.candidate(one, iou, point, self.stability_score_offset, self.stability_score_thresh)
@@ -196,13 +196,17 @@ class SamAutomaticMaskGenerator:
         points = len(self.point_grids[layer])
         return points_in_plan(math.isqrt(points)) if self.mode == "fast" and self._regular_grid else points
 
+    def _all_batches(self, points: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
+        """Indices of all points, some at a time."""
+        for start in range(0, len(points), self.points_per_batch):
+            yield np.arange(start, min(start + self.points_per_batch, len(points)))
+
     def _fast_batches(
         self, points: NDArray[np.float64], fit: CanvasFit, found: LowResMasks
     ) -> Iterator[NDArray[np.intp]]:
         """Which points are decoded together, while ``found`` fills up."""
         if not self._regular_grid:
-            for start in range(0, len(points), self.points_per_batch):
-                yield np.arange(len(points))[start : start + self.points_per_batch]
+            yield from self._all_batches(points)
             return
         embedding = as_numpy(self.predictor.encoded.image_embedding)[0]
         columns, rows = (fit.coords_to_canvas(points) // EMBEDDING_STRIDE).astype(np.intp).T

@@ -105,7 +105,8 @@ class FastDecoder:
             low_res_logits (B, M, S/4, S/4) and iou_predictions (B, M).
         """
         with _float32(image_embedding):
-            logits, ious = self._nothing(image_embedding, masks)
+            no_logits, no_ious = self._nothing(image_embedding, masks)
+            logits, ious = [no_logits], [no_ious]
             for few in self._decoded(image_embedding, prompts, masks):
                 logits.append(self._logits(few))
                 ious.append(few.iou_predictions)
@@ -121,8 +122,8 @@ class FastDecoder:
             iou_predictions (B, M) of all.
         """
         with _float32(image_embedding):
-            none, ious = self._nothing(image_embedding, masks)
-            logits = [none[0].flatten(0, 1)]
+            no_logits, no_ious = self._nothing(image_embedding, masks)
+            logits, ious = [no_logits.flatten(0, 1)], [no_ious]
             for few in self._decoded(image_embedding, prompts, masks):
                 wanted = few.iou_predictions > min_iou
                 if wanted.any():
@@ -131,11 +132,11 @@ class FastDecoder:
                 ious.append(few.iou_predictions)
             return torch.cat(logits), torch.cat(ious)
 
-    def _nothing(self, image_embedding: Tensor, masks: slice) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits and predictions of no prompt."""
+    def _nothing(self, image_embedding: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
+        """Logits and predicted IoU of no prompt, so that a call without prompts gives empty tensors."""
         count = len(range(self._decoder.num_mask_tokens)[masks])
         side = self._model.prompt_encoder.mask_input_size
-        return [image_embedding.new_zeros(0, count, *side)], [image_embedding.new_zeros(0, count)]
+        return image_embedding.new_zeros(0, count, *side), image_embedding.new_zeros(0, count)
 
     def _decoded(self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice) -> Iterator[_Decoded]:
         """A few prompts at a time."""
