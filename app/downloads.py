@@ -16,10 +16,11 @@ from PIL import Image
 
 from repvit_sam.masks import Mask, coco_bbox
 from repvit_sam.photo import Photo
-from repvit_sam.rle import decode_rle, encode_rle, run_lengths
+from repvit_sam.rle import encode_rle
 from repvit_sam.visualize import crop_to, cut_out, mask_picture, overlay
 
-from .schemas import DownloadRequest, Layer, RequestError, Rle
+from .layer_masks import LayerMasks
+from .schemas import DownloadRequest, Layer
 
 _OUTLINE_TOLERANCE = 0.5  # pixels between an outline and its mask's edge, at most
 
@@ -62,37 +63,6 @@ def make_download(photo: Photo, name: str, request: DownloadRequest) -> Download
     return _png_download(
         f"{stem}_cutout.png", picture if request.full_size else crop_to(picture, union, request.feather)
     )
-
-
-class LayerMasks(Sequence[Mask]):
-    """The layers' masks, decoded one at a time: four hundred of a large photo would fill the memory."""
-
-    def __init__(self, layers: Sequence[Layer], photo_hw: tuple[int, int]) -> None:
-        self._layers, self.photo_hw = layers, photo_hw
-
-    def __len__(self) -> int:
-        return len(self._layers)
-
-    def __getitem__(self, index: Any) -> Any:
-        return checked_mask(self._layers[index].rle, self.photo_hw)
-
-
-def checked_mask(rle: Rle, photo_hw: tuple[int, int]) -> Mask:
-    """A visitor's RLE -> (H, W) bool.
-
-    The run lengths are added up first: pycocotools leaves memory unset where they end early.
-
-    Raises:
-        RequestError: it is not a mask of this photo.
-    """
-    height, width = photo_hw
-    try:
-        fits = tuple(rle.size) == photo_hw and sum(run_lengths(rle.counts, height * width)) == height * width
-    except ValueError:
-        fits = False
-    if not fits:
-        raise RequestError(f"a mask must be RLE of {height} x {width} pixels (height x width)")
-    return decode_rle({"size": list(rle.size), "counts": rle.counts})
 
 
 def coco_dataset(name: str, photo_hw: tuple[int, int], masks: Iterable[Mask], labels: Sequence[str]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from repvit_sam.visualize import COLOURS
 from . import schemas
 from .data_urls import photo_url
 from .downloads import make_download
-from .limits import MAX_LAYERS, MAX_PIXELS, MAX_POINTS, MAX_PROMPT_SETS, MAX_UPLOAD
+from .limits import MAX_CORNERS, MAX_LAYERS, MAX_PIXELS, MAX_POINTS, MAX_PROMPT_SETS, MAX_UPLOAD
+from .mask_edits import edited_masks, outline
 from .python_snippet import write_snippet
 from .responses import (
     Json,
@@ -41,6 +42,7 @@ from .store import StoredPhoto
 _SLOW_DECODER_MS = 250  # above it, hovering starts switched off
 _THUMB_SIDE = 160  # pixels
 _DOWNLOADS_AT_ONCE = 2  # each has the whole photo in memory
+_EDITS_AT_ONCE = 2  # each has a few masks of its size in memory
 
 ServerFunction = Callable[[Any], Awaitable[Json]]
 
@@ -50,12 +52,14 @@ class Handlers:
 
     Args:
         service: what computes, shared by all visitors.
+        folder: name of the folder whose photos are labelled; None for the page of one photo.
     """
 
-    def __init__(self, service: MaskService) -> None:
-        self.service = service
+    def __init__(self, service: MaskService, folder: str | None = None) -> None:
+        self.service, self._folder = service, folder
         self.scheduler = Scheduler()
         self._downloading = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
+        self._editing = asyncio.Semaphore(_EDITS_AT_ONCE)
         self._examples = [
             {"name": name, "title": name.capitalize(), "thumb": photo_url(read_photo(path), _THUMB_SIDE)}
             for name, path in service.photos.examples.items()
@@ -66,8 +70,9 @@ class Handlers:
         methods = (
             *(self.about, self.open, self.open_example, self.resume, self.progress, self.cancel),
             *(self.predict, self.hover, self.keep, self.everything, self.download, self.python_snippet),
+            *(self.edit_mask, self.outline),
         )
-        return [_as_function(method) for method in methods]
+        return [as_function(method) for method in methods]
 
     @json_response
     async def about(self, data: Any) -> Json:
@@ -82,11 +87,17 @@ class Handlers:
                 for name, label in models.names().items()
             ],
             "checkpoint": models.first,
+            "folder": self._folder,
             "examples": self._examples,
             "max_bytes": MAX_UPLOAD,
             "max_pixels": MAX_PIXELS,
             "suffixes": list(SUFFIXES),
-            "limits": {"layers": MAX_LAYERS, "steps": MAX_PROMPT_SETS, "points": MAX_POINTS},
+            "limits": {
+                "layers": MAX_LAYERS,
+                "steps": MAX_PROMPT_SETS,
+                "points": MAX_POINTS,
+                "corners": MAX_CORNERS,
+            },
             "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in COLOURS],
             "encode_ms": self.service.encode_latency.median,
             "decode_ms": decode_ms,
@@ -104,18 +115,18 @@ class Handlers:
         if len(content) > MAX_UPLOAD:
             raise RequestError(f"the file has {len(content):,} bytes; send at most {MAX_UPLOAD:,}")
         name = Path(str(name).replace("\\", "/")).name[:200] or "photo"
-        return await self._open(request, lambda: self.service.photos.add(name, content))
+        return await self.open_photo(request, lambda: self.service.photos.add(name, content))
 
     @json_response
     async def open_example(self, data: Any) -> Json:
         request = parse(schemas.OpenExampleRequest, data)
-        return await self._open(request, lambda: (self.service.photos.example(request.name), None))
+        return await self.open_photo(request, lambda: (self.service.photos.example(request.name), None))
 
     @json_response
     async def resume(self, data: Any) -> Json:
         """Go on with a photo after a reload, or with another checkpoint."""
         request = parse(schemas.ResumeRequest, data)
-        return await self._open(request, lambda: (self.service.photos.get(request.photo), None))
+        return await self.open_photo(request, lambda: (self.service.photos.get(request.photo), None))
 
     @json_response
     async def progress(self, data: Any) -> Json:
@@ -201,9 +212,30 @@ class Handlers:
         request = parse(schemas.SnippetRequest, data)
         return {"python": await asyncio.to_thread(write_snippet, request.name, request.objects)}
 
-    async def _open(
+    @json_response
+    async def edit_mask(self, data: Any) -> Json:
+        """A mask corrected by hand."""
+        request = parse(schemas.EditRequest, data)
+
+        def compute() -> Json:
+            photo_hw = self.service.photos.get(request.photo).photo_hw
+            return {"masks": [mask_json(mask, None) for mask in edited_masks(request, photo_hw)]}
+
+        async with self._editing:
+            return await asyncio.to_thread(compute)  # as for downloads
+
+    @json_response
+    async def outline(self, data: Any) -> Json:
+        """A mask's edge as corners to be moved."""
+        request = parse(schemas.OutlineRequest, data)
+        photo_hw = self.service.photos.get(request.photo).photo_hw
+        return {"loops": await asyncio.to_thread(outline, request.rle, photo_hw)}
+
+    async def open_photo(
         self, request: schemas.OpenRequest, get_photo: Callable[[], tuple[StoredPhoto, Photo | None]]
     ) -> Json:
+        """Encode a photo, if it is not yet, and say what the page shows of it."""
+
         def compute(job: Job[Json]) -> Json:
             return opened_json(self.service.open(get_photo, request.checkpoint))
 
@@ -215,7 +247,7 @@ class Handlers:
         return await asyncio.wrap_future(self.scheduler.submit(request.visitor, priority, compute, ticket).future)
 
 
-def _as_function(method: ServerFunction) -> ServerFunction:
+def as_function(method: ServerFunction) -> ServerFunction:
     """Gradio sets an attribute on each server function, which a bound method refuses."""
 
     @wraps(method)

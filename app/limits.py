@@ -5,3 +5,4 @@ MAX_PIXELS = 50_000_000  # of one photo
 MAX_PROMPT_SETS = 32  # of one chain
 MAX_POINTS = 64  # of one prompt set
 MAX_LAYERS = 400
+MAX_CORNERS = 10_000  # of one brush stroke or one loop of an outline

@@ -11,6 +11,8 @@ import gradio as gr
 import typer
 
 from repvit_sam.app.handlers import Handlers
+from repvit_sam.app.labelling.handlers import LabelHandlers
+from repvit_sam.app.labelling.label_store import LabelStore
 from repvit_sam.app.limits import MAX_UPLOAD
 from repvit_sam.app.page import build_page, middleware, static_routes
 from repvit_sam.app.service import MaskService
@@ -30,12 +32,14 @@ def serve(
     mcp: bool = False,
     engine: str = "auto",
     precision: str = "auto",
+    labels: LabelStore | None = None,
 ) -> None:
     """Load the model and serve the page until Ctrl-C.
 
     Args:
         mcp: offer the programming interface as an MCP tool too; needs ``pip install 'gradio[mcp]'``.
         engine, precision: what computes, as in ``load``.
+        labels: of a folder, whose photos the page then labels; None for the page of one photo.
 
     Raises:
         ValueError: the host is not an address of this machine, or neither the port nor one of the next 19 is free.
@@ -48,7 +52,9 @@ def serve(
         examples = [example_photo(name) for name in EXAMPLE_PHOTOS]
         service = MaskService(ModelStore(checkpoint, device, engine, precision), PhotoStore(examples))
         service.warm_up()
-    page = build_page(Handlers(service))
+    handlers = Handlers(service, labels.folder.path.name if labels else None)
+    functions = LabelHandlers(handlers, labels).functions() if labels else handlers.functions()
+    page = build_page(handlers, functions)
     page.queue(default_concurrency_limit=1).launch(
         server_name=host,
         server_port=chosen,
@@ -63,7 +69,8 @@ def serve(
         footer_links=["api"],
         app_kwargs={"routes": static_routes(), "middleware": middleware()},
     )
-    typer.echo(f"RepViT-SAM on http://{host}:{chosen} (Ctrl-C ends it)")
+    subject = f"labels {labels.path}" if labels else "RepViT-SAM"
+    typer.echo(f"{subject} on http://{host}:{chosen} (Ctrl-C ends it)")
     page.block_thread()
 
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from .api import add_endpoint
-from .handlers import Handlers
+from .handlers import Handlers, ServerFunction
 from .middleware import SecurityMiddleware
 
 _STATIC = Path(__file__).parent / "static"
@@ -19,8 +19,13 @@ _KEEP_UPLOADS_SECONDS = 3600  # of the programming interface; the page's own upl
 _ON_LOAD = f"import(new URL('.{_STATIC_PATH}/main.js', document.baseURI)).then((page) => page.start(element, server))"
 
 
-def build_page(handlers: Handlers) -> gr.Blocks:
-    """The page, calling these handlers."""
+def build_page(handlers: Handlers, functions: list[ServerFunction]) -> gr.Blocks:
+    """The page.
+
+    Args:
+        handlers: for the programming interface.
+        functions: what the page's scripts may call.
+    """
     with gr.Blocks(
         title="RepViT-SAM",
         analytics_enabled=False,
@@ -31,7 +36,7 @@ def build_page(handlers: Handlers) -> gr.Blocks:
             html_template=(_STATIC / "page.html").read_text(encoding="utf-8"),
             js_on_load=_ON_LOAD,
             apply_default_css=False,
-            server_functions=handlers.functions(),
+            server_functions=functions,
             elem_id="repvit-sam",
         )
         add_endpoint(handlers)

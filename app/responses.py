@@ -16,7 +16,7 @@ from repvit_sam import RepVitSamError
 from repvit_sam.masks import Mask, coco_bbox
 from repvit_sam.rle import decode_rle, encode_rle
 
-from .data_urls import logits_to_view, mask_to_view, mask_url, photo_url
+from .data_urls import logits_to_view, mask_to_view, mask_url
 from .downloads import Download
 from .scheduler import BusyError, CancelledError
 from .schemas import RequestError
@@ -43,7 +43,7 @@ def json_response(handler: Callable[[Handlers, Any], Awaitable[Json]]) -> Callab
         except (CancelledError, asyncio.CancelledError):  # the second: a preview that a newer one replaced
             return {"cancelled": True}
         except (RequestError, RepVitSamError) as error:
-            return _error_json("bad", error)
+            return _error_json(getattr(error, "kind", "bad"), error)
         except Exception:
             _log.exception("a request of the page failed")
             return _error_json("bad", "something went wrong on the server; see its log")
@@ -59,7 +59,7 @@ def opened_json(opened: OpenedPhoto) -> Json:
         "name": opened.stored.name,
         "width": width,
         "height": height,
-        "view": photo_url(opened.photo),
+        "view": opened.view,
         "encode_ms": opened.encode_ms,
         "checkpoint": opened.checkpoint,
     }
@@ -91,8 +91,8 @@ def preview_json(decoded: Decoded) -> Json:
     return {"mask": mask_url(mask), "iou": decoded.candidates.iou_predictions[best], "decode_ms": decoded.decode_ms}
 
 
-def mask_json(mask: Mask, iou: float) -> Json:
-    """A mask at the size of the photo."""
+def mask_json(mask: Mask, iou: float | None) -> Json:
+    """A mask at the size of the photo. ``iou``: the model's own rating; None where a person made the mask."""
     return {
         "rle": encode_rle(mask),
         "bbox": coco_bbox(mask),
@@ -126,5 +126,5 @@ def download_json(download: Download) -> Json:
 
 
 def _error_json(kind: str, message: object) -> Json:
-    """``kind``: "gone", "busy" or "bad"; the page decides by it what to do."""
+    """``kind``: "gone", "busy", "bad", or an error's own; the page decides by it what to do."""
     return {"error": {"kind": kind, "message": str(message)}}

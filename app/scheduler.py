@@ -32,11 +32,12 @@ class CancelledError(RuntimeError):
 
 
 class Priority(Enum):
-    """Clicks come first, then previews, then long jobs."""
+    """Clicks come first, then previews, then long jobs, then what is done ahead."""
 
     CLICK = "click"  # whatever a person waits for: a click's masks, a photo to encode
     HOVER = "hover"  # a preview: only the newest of each visitor counts
     LONG = "long"  # seconds and more; calls ``Job.report_progress`` often
+    AHEAD = "ahead"  # what may be wanted next; when nothing else waits. Only the newest of each visitor counts
 
 
 @dataclass(eq=False)
@@ -76,11 +77,12 @@ class Scheduler:
         self._clicks: OrderedDict[str, deque[Job[Any]]] = OrderedDict()  # the first visitor is next
         self._hovers: OrderedDict[str, Job[Any]] = OrderedDict()
         self._long: deque[Job[Any]] = deque()
+        self._ahead: OrderedDict[str, Job[Any]] = OrderedDict()
         self._tickets: dict[str, Job[Any]] = {}  # of jobs that wait or run; so never more than _MAX_WAITING + 1
         threading.Thread(target=self._serve, name="scheduler", daemon=True).start()
 
     def submit(self, visitor: str, priority: Priority, compute: Callable[[Job[T]], T], ticket: str = "") -> Job[T]:
-        """Queue a job. Its ``future`` brings the result; a hover that a newer one replaces is cancelled.
+        """Queue a job. Its ``future`` brings the result; one that a newer one replaces is cancelled.
 
         Args:
             ticket: a name under which ``find`` gives the job until it is done.
@@ -91,11 +93,12 @@ class Scheduler:
         job = Job(visitor, priority, compute, self)
         with self._change:
             self._refuse_if_full(visitor, priority)
-            if priority is Priority.HOVER:
-                outdated = self._hovers.pop(visitor, None)
+            if priority in (Priority.HOVER, Priority.AHEAD):
+                waiting = self._hovers if priority is Priority.HOVER else self._ahead
+                outdated = waiting.pop(visitor, None)
                 if outdated:
                     outdated.future.cancel()
-                self._hovers[visitor] = job
+                waiting[visitor] = job
             elif priority is Priority.LONG:
                 self._long.append(job)
             else:
@@ -144,7 +147,7 @@ class Scheduler:
     def _serve(self) -> None:
         while True:
             with self._change:
-                job = self._next_short() or (self._long.popleft() if self._long else None)
+                job = self._next_short() or self._next_other()
                 if job is None:
                     self._change.wait()
                     continue
@@ -163,12 +166,17 @@ class Scheduler:
             return job
         return self._hovers.popitem(last=False)[1] if self._hovers else None
 
+    def _next_other(self) -> Job[Any] | None:
+        if self._long:
+            return self._long.popleft()
+        return self._ahead.popitem(last=False)[1] if self._ahead else None
+
     def _refuse_if_full(self, visitor: str, priority: Priority) -> None:
         if priority is Priority.LONG:
             full = sum(job.visitor == visitor for job in self._long) >= _MAX_LONG_PER_VISITOR
         else:
             full = len(self._clicks.get(visitor, ())) >= _MAX_CLICKS_PER_VISITOR
-        waiting = sum(map(len, self._clicks.values())) + len(self._hovers) + len(self._long)
+        waiting = sum(map(len, self._clicks.values())) + len(self._hovers) + len(self._long) + len(self._ahead)
         if full or waiting >= _MAX_WAITING:
             raise BusyError("too many requests are waiting; try again in a moment")
 

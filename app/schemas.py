@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .limits import MAX_LAYERS, MAX_POINTS, MAX_PROMPT_SETS
+from .limits import MAX_CORNERS, MAX_LAYERS, MAX_POINTS, MAX_PROMPT_SETS
 
 _ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+_Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
+_Corner = tuple[_Coordinate, _Coordinate]  # x, y
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
@@ -130,6 +132,50 @@ class DownloadRequest(Request):
     layers: tuple[Layer, ...] = Field(min_length=1, max_length=MAX_LAYERS)
     full_size: bool = False
     feather: float = Field(0, ge=0, le=50)  # pixels
+
+
+class BrushEdit(BaseModel):
+    """A stroke of a round brush, or of the eraser."""
+
+    kind: Literal["brush"]
+    points: tuple[_Corner, ...] = Field(min_length=1, max_length=MAX_CORNERS)
+    diameter: float = Field(ge=1, le=4000, allow_inf_nan=False)  # photo pixels
+    erase: bool = False
+
+
+class OutlineEdit(BaseModel):
+    """Closed loops instead of the mask; where they overlap, every second one is a hole."""
+
+    kind: Literal["outline"]
+    loops: tuple[Annotated[tuple[_Corner, ...], Field(min_length=3, max_length=MAX_CORNERS)], ...] = Field(
+        max_length=1000
+    )
+
+
+class PartsEdit(BaseModel):
+    """Fill holes, keep the largest part alone, or make a mask of each part."""
+
+    kind: Literal["fill_holes", "drop_islands", "split"]
+
+
+class CombineEdit(BaseModel):
+    """Add other masks, or take them away."""
+
+    kind: Literal["merge", "cut"]
+    others: tuple[Rle, ...] = Field(min_length=1, max_length=MAX_LAYERS)
+
+
+class EditRequest(Request):
+    """A mask corrected by hand."""
+
+    photo: _ShortText
+    rle: Rle | None  # None: an empty mask
+    edit: BrushEdit | OutlineEdit | PartsEdit | CombineEdit = Field(discriminator="kind")
+
+
+class OutlineRequest(Request):
+    photo: _ShortText
+    rle: Rle
 
 
 class SnippetObject(BaseModel):

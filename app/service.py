@@ -13,6 +13,7 @@ from repvit_sam.canvas import CanvasFit
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo
 
+from .data_urls import photo_url
 from .inference import Candidates, candidates_key, decode_chain
 from .limits import MAX_PIXELS
 from .schemas import EverythingRequest, PromptChain, PromptSet
@@ -27,7 +28,7 @@ class OpenedPhoto:
     """A photo whose embedding is ready."""
 
     stored: StoredPhoto
-    photo: Photo
+    view: str  # data URL of its picture for the screen
     checkpoint: str
     encode_ms: float  # about 0 where the embedding was there already
 
@@ -69,11 +70,16 @@ class MaskService:
             get_photo: the stored photo, and its pixels where they are decoded already.
         """
         self.models.get(checkpoint)  # a wrong name is refused before an upload is decoded
-        stored, pixels = get_photo()
-        photo = stored.pixels() if pixels is None else pixels
+        stored, photo = get_photo()
+        views = self._results.views
+        if photo is None and not (stored.token in views and (stored.token, checkpoint) in self._results.embeddings):
+            photo = stored.pixels()
+        if photo is not None:
+            views[stored.token] = photo_url(photo)
+        view = views[stored.token]
         started = time.perf_counter()
         self._predictor(stored, checkpoint, photo)
-        return OpenedPhoto(stored, photo, checkpoint, milliseconds_since(started))
+        return OpenedPhoto(stored, view, checkpoint, milliseconds_since(started))
 
     def decode(self, token: str, checkpoint: str, chain: PromptChain) -> Decoded:
         """The candidates for a chain of prompts on a stored photo."""

@@ -29,8 +29,10 @@ KEEP_SECONDS = 3600
 MAX_PHOTO_BYTES = 512 * 2**20  # of all photos together, as they were uploaded
 _MAX_EMBEDDINGS = 64  # 4 MiB each
 _MAX_CANDIDATES = 200  # 0.75 MiB each, 1 MiB where one is refined
+_MAX_VIEWS = 16  # about 0.5 MiB each
 _MAX_MODELS = 2
 _EXAMPLE = "example-"  # an example's token is this and its name
+_FILE = "file-"
 
 
 class PhotoExpiredError(LookupError):
@@ -78,6 +80,27 @@ class PhotoStore:
         with self._lock:
             self._stored[stored.token] = stored
         return stored, photo
+
+    def add_file(self, name: str, path: Path) -> StoredPhoto:
+        """A file of this machine, which is read again whenever its pixels are needed.
+
+        Raises:
+            PhotoError: not a picture, or too large for the page.
+        """
+        try:
+            token = f"{_FILE}{path.stat().st_mtime_ns:x}-{name}"  # a changed file is another photo
+        except OSError as error:
+            raise PhotoError(f"{name} cannot be read: {error.strerror}") from None
+        with self._lock:
+            stored = self._stored.get(token)
+            if stored is None:
+                try:
+                    height, width = read_photo(path, MAX_PIXELS).shape[:2]
+                except PhotoError as error:
+                    raise PhotoError(str(error).replace(str(path), name)) from None
+                stored = StoredPhoto(token, name, path, (height, width))
+            self._stored[token] = stored
+            return stored
 
     def get(self, token: str) -> StoredPhoto:
         """The photo with this token; its time in the store starts again.
@@ -146,11 +169,13 @@ class ResultStore:
     Attributes:
         embeddings: by token and checkpoint.
         candidates: by token, checkpoint and prompts; see ``inference.candidates_key``.
+        views: pictures for the screen as data URLs, by token.
     """
 
     def __init__(self) -> None:
         self.embeddings: MutableMapping[tuple[str, str], EncodedPhoto] = TTLCache(_MAX_EMBEDDINGS, KEEP_SECONDS)
         self.candidates: MutableMapping[CandidatesKey, Candidates] = TTLCache(_MAX_CANDIDATES, KEEP_SECONDS)
+        self.views: MutableMapping[str, str] = TTLCache(_MAX_VIEWS, KEEP_SECONDS)
 
 
 def _installed() -> dict[str, str]:

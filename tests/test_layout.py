@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("app", "distill", "eval")
 # what a folder may import of the package beside itself and the library
 ALLOWED = {"repvit_sam": set(), "app": set(), "distill": {"eval"}, "eval": set()}
-# the command `demo` loads the page when it is called
-EXCEPTIONS = {("repvit_sam/cli/demo.py", "app")}
+# the commands `demo` and `label` load the page when they are called
+EXCEPTIONS = {("repvit_sam/cli/demo.py", "app"), ("repvit_sam/cli/label.py", "app")}
 
 
 def modules(folder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from ..memory import keep_freed_memory
-from . import cache, demo, everything, export, segment, weights
+from . import cache, demo, everything, export, label, segment, weights
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command()(segment.segment)
 app.command()(everything.everything)
 app.command()(demo.demo)
+app.command()(label.label)
 app.command()(weights.info)
 app.add_typer(weights.app, name="weights")
 app.add_typer(cache.app, name="cache")

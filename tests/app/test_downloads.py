@@ -11,7 +11,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from repvit_sam.app.downloads import checked_mask, make_download
+from repvit_sam.app.downloads import make_download
+from repvit_sam.app.layer_masks import checked_mask
 from repvit_sam.app.schemas import DownloadRequest, Layer, RequestError, Rle
 from repvit_sam.rle import encode_rle
 

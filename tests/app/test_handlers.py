@@ -42,7 +42,10 @@ def cup_mask(small_model, coffee):
 
 
 def test_the_page_finds_the_server_functions_by_their_names(handlers):
-    names = "about open open_example resume progress cancel predict hover keep everything download python_snippet"
+    names = (
+        "about open open_example resume progress cancel predict hover keep everything download python_snippet "
+        "edit_mask outline"
+    )
     assert [function.__name__ for function in handlers.functions()] == names.split()
 
 

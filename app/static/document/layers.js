@@ -16,11 +16,13 @@ export function freeColour(layers, colours) {
 
 /**
  * Put an object on top and select it.
- * @param {Doc} doc @param {import('./prompts.js').MaskObject} object @returns {Doc}
+ * @param {Doc} doc @param {import('./prompts.js').MaskObject & {name?: string, category?: number | string}} object
+ * @returns {Doc}
  */
-export function addLayer(doc, { rle, mask, area, iou, colour, checkpoint, chain }) {
+export function addLayer(doc, { rle, mask, area, iou, colour, checkpoint, chain, name, category = null }) {
   const id = doc.made + 1;
-  const layer = { id, name: `Object ${id}`, colour, visible: true, rle, mask, area, iou, checkpoint, chain };
+  const made = { id, name: name ?? `Object ${id}`, colour, category, visible: true };
+  const layer = { ...made, rle, mask, area, iou, checkpoint, chain };
   return { ...doc, layers: [layer, ...doc.layers], selected: id, made: id };
 }
 
@@ -48,6 +50,24 @@ export function moveLayer(doc, id, by) {
   const layers = [...doc.layers];
   [layers[from], layers[to]] = [layers[to], layers[from]];
   return { ...doc, layers };
+}
+
+/**
+ * Several layers in the place of one.
+ * @param {Doc} doc @param {number} id @param {Partial<Layer>[]} changes  of the copies; the first keeps the id @returns {Doc}
+ */
+export function splitLayer(doc, id, changes) {
+  const copies = (layer) =>
+    changes.map((change, index) => ({ ...layer, ...change, id: index ? doc.made + index : layer.id }));
+  const layers = doc.layers.flatMap((layer) => (layer.id === id ? copies(layer) : [layer]));
+  return { ...doc, layers, made: doc.made + changes.length - 1 };
+}
+
+/** The visible layer beside another one. @param {Doc} doc @param {number | null} id @param {-1 | 1} by  -1 is up */
+export function neighbour(doc, id, by) {
+  const visible = doc.layers.filter((layer) => layer.visible || layer.id === id);
+  if (id === null) return by > 0 ? visible[0] : visible.at(-1);
+  return visible[visible.findIndex((layer) => layer.id === id) + by];
 }
 
 /** Select a layer, or deselect it when it is selected. @param {Doc} doc @param {number} id @returns {Doc} */

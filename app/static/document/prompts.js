@@ -10,12 +10,15 @@
  * @typedef {{points: Point[], box: Box | null, pick: number | null, refine?: boolean}} PromptSet
  *   pick: index of the chosen candidate; refine: the server looks at that one a second time
  * @typedef {{size: [number, number], counts: string}} Rle  COCO's compressed form
- * @typedef {{rle: Rle, mask: string, area: number, iou: number, colour: string, checkpoint: string,
- *            chain: PromptSet[]}} MaskObject  a mask at photo size; chain: empty where no prompts made it
- * @typedef {MaskObject & {id: number, name: string, visible: boolean}} Layer
+ * @typedef {{rle: Rle, mask: string, area: number, iou: number | null, colour: string, checkpoint: string,
+ *            chain: PromptSet[]}} MaskObject  a mask at photo size; chain: empty where no prompts made it, and iou null
+ *   where it was made by hand
+ * @typedef {MaskObject & {id: number, name: string, visible: boolean, category?: number | string | null}} Layer
+ *   category: id of its class, where a folder is labelled
  * @typedef {{chain: PromptSet[], layers: Layer[], selected: number | null, made: number}} Doc
  *   layers: the topmost first; selected: id of a layer; made: how many layers there ever were
- * @typedef {{kind: 'point' | 'corner', index: number} | {kind: 'box'}} Target  a prompt, or a corner of the box
+ * @typedef {{kind: 'point' | 'corner', index: number} | {kind: 'box'} | {kind: 'vertex', loop: number, index: number}} Target
+ *   a prompt, a corner of the box, or one of an outline
  * @typedef {{x: number, y: number}} Spot
  * @typedef {{width: number, height: number}} Size
  */

@@ -4,7 +4,8 @@
  * @typedef {import('./state.js').State} State
  */
 
-import { layerById } from './layers.js';
+import { nextLabel } from './labels.js';
+import { freeColour, layerById } from './layers.js';
 import { currentPrompts, hasPrompts, predictionKey, withPick } from './prompts.js';
 
 /** One word for what the page is doing; the longest-lasting first. @param {State} state */
@@ -79,6 +80,10 @@ export const wantsPreview = ({ photo, hover, history, everything, running, openi
 
 /** The layer that is selected, or null. @param {State} state */
 export const selectedLayer = ({ history }) => layerById(history.present, history.present.selected) ?? null;
+
+/** The colour of the current object: that of its class, or the first that no layer has. @param {State} state */
+export const nextColour = (state) =>
+  nextLabel(state).colour ?? freeColour(state.history.present.layers, state.about.colours);
 
 /** Visible layers in the order of drawing, the lowest first. @param {State} state */
 export const visibleLayers = ({ history }) => [...history.present.layers].reverse().filter((layer) => layer.visible);

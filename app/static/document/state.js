@@ -8,7 +8,7 @@
  * @property {number} width  pixels
  * @property {number} height  pixels
  * @property {number | null} encodeMs
- * @property {{file: File | null, example: string | null}} source
+ * @property {{file: File | null, example: string | null, folderPhoto: string | null}} source
  *
  * @typedef {object} Prediction  the server's answer to a chain of prompts
  * @property {string} key  of those prompts, see predictionKey
@@ -36,10 +36,17 @@
  * @property {{ticket: string, share: number | null, text: string} | null} running  everything mode at work
  * @property {{text: string, share: number | null, expected: number | null, replaces: boolean} | null} opening
  *   a photo on its way; replaces: the open one will be closed
- * @property {'object' | 'background' | 'box' | 'pan'} mode  what a click does
+ * @property {'object' | 'background' | 'box' | 'pan' | 'brush' | 'eraser' | 'outline'} mode  what a click does
+ * @property {number} brush  diameter of the brush and the eraser, photo pixels
+ * @property {import('./prompts.js').Spot | null} brushAt  where the pointer is, in photo pixels
+ * @property {Stroke[]} strokes  drawn by hand, and not yet part of a mask
+ * @property {{layer: number, rle: import('./prompts.js').Rle, loops: [number, number][][]} | null} outline
+ *   corners of a layer's edge, to be moved; rle: the mask that they belong to
+ * @property {import('./labels.js').Folder | null} folder  whose photos are labelled; null on the page for one photo
  * @property {import('./prompts.js').Target | null} touched  the prompt that was used last
- * @property {{doc?: import('./prompts.js').Doc, box?: import('./prompts.js').Box, corner?: import('./prompts.js').Spot} | null} draft
- *   what is being dragged: the document with a prompt moved, or a box and perhaps its first corner
+ * @property {{doc?: import('./prompts.js').Doc, box?: import('./prompts.js').Box, corner?: import('./prompts.js').Spot,
+ *             loops?: [number, number][][]} | null} draft
+ *   what is being dragged: the document with a prompt moved, a box and perhaps its first corner, or an outline
  * @property {{id: number, colour: string} | null} recolouring  a layer whose colour is being chosen, and its old colour
  * @property {import('./prompts.js').Spot | null} crosshair  the keyboard's pointer
  * @property {boolean} hidden  masks are not drawn
@@ -52,6 +59,9 @@
  * @property {number | null} decodeMs
  * @property {{clicks: number, clickMs: number | null, hovers: number, hoverMs: number | null}} timing
  *   from the event to the drawn mask, newest and how many
+ *
+ * @typedef {{points: [number, number][], diameter: number, erase: boolean, layer: number | null, colour: string,
+ *            isOpen?: boolean}} Stroke  layer: null where it becomes a new one; isOpen: it is still being drawn
  *
  * @typedef {ReturnType<typeof import('./store.js').makeStore<State>>} Store
  */
@@ -77,6 +87,11 @@ export const initialState = () => ({
   running: null,
   opening: null,
   mode: 'object',
+  brush: 0, // until a photo is there
+  brushAt: null,
+  strokes: [],
+  outline: null,
+  folder: null,
   touched: null,
   draft: null,
   recolouring: null,
@@ -92,7 +107,7 @@ export const initialState = () => ({
 });
 
 /** For tests and measurements: the document, and how to get from photo pixels to the stage's. @param {State} state */
-export function snapshot({ history, photo, view }) {
+export function snapshot({ history, photo, view, folder, outline, crosshair }) {
   const { chain, layers, selected } = history.present;
   return {
     chain,
@@ -103,6 +118,9 @@ export function snapshot({ history, photo, view }) {
     photo: photo?.name ?? null,
     width: photo?.width ?? 0,
     height: photo?.height ?? 0,
+    folder,
+    outline,
+    crosshair,
     transform: { scale: view.scale, x: view.x, y: view.y },
   };
 }

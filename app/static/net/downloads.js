@@ -68,8 +68,8 @@ export function makeDownloads(store, session, rpc, currentObject) {
 /** A layer's prompts, or its mask where no prompts made it. @param {import('../document/prompts.js').Layer} layer */
 const forSnippet = ({ name, checkpoint, chain, rle }) => (chain.length ? { name, checkpoint, chain } : { name, rle });
 
-/** @param {{name: string, mime: string, data: string}} file  data: base64 */
-function saveFile({ name, mime, data }) {
+/** Into the browser's downloads. @param {{name: string, mime: string, data: string}} file  data: base64 */
+export function saveFile({ name, mime, data }) {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const url = URL.createObjectURL(new Blob([bytes], { type: mime }));
   const link = Object.assign(document.createElement('a'), { href: url, download: name });

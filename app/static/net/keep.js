@@ -1,11 +1,12 @@
 /** The current object as a mask at photo size, which only the server can make; and as a layer. */
 
 import { edit } from '../document/history.js';
-import { addLayer, freeColour } from '../document/layers.js';
+import { nextLabel } from '../document/labels.js';
+import { addLayer } from '../document/layers.js';
 import { canAddLayers } from '../document/limits.js';
 import { reportError, say } from '../document/messages.js';
 import { clearPrompts, hasObjectPrompt, predictionKey } from '../document/prompts.js';
-import { pickedChain } from '../document/selectors.js';
+import { nextColour, pickedChain } from '../document/selectors.js';
 
 /**
  * @param {import('../document/state.js').Store} store
@@ -14,12 +15,11 @@ import { pickedChain } from '../document/selectors.js';
 export function makeKeep(store, session) {
   /** Null when there is none. @returns {Promise<import('../document/prompts.js').MaskObject | null>} */
   async function currentObject() {
-    const { history, checkpoint, about } = store.get();
+    const { history, checkpoint } = store.get();
     if (!hasObjectPrompt(history.present)) return null;
     const chain = pickedChain(store.get());
     const kept = await session.call('keep', { checkpoint, chain });
-    const { layers } = store.get().history.present;
-    return { ...kept, checkpoint, chain, colour: freeColour(layers, about.colours) };
+    return { ...kept, checkpoint, chain, colour: nextColour(store.get()), ...nextLabel(store.get()) };
   }
 
   let isKeeping = false; // Enter pressed twice keeps once

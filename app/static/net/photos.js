@@ -10,6 +10,8 @@ import { fit } from '../view/viewport.js';
 import { newTicket } from './rpc.js';
 
 const MB = 1024 * 1024;
+const BY_HAND = new Set(['brush', 'eraser', 'outline']);
+const BRUSH_SHARE = 0.03; // of the photo's long side, at first
 
 /**
  * @typedef {import('../document/prompts.js').Doc} Doc
@@ -20,9 +22,10 @@ export function makePhotos(store, session) {
 
   /**
    * @param {import('./session.js').Source} source
-   * @param {{doc?: Doc | null, checkpoint?: string, onFail?: (error: any) => void}} [saved]  doc: of this photo
+   * @param {{doc?: Doc | null, historyOf?: (answer: any) => import('../document/history.js').History,
+   *          checkpoint?: string, onFail?: (error: any) => void}} [saved]  doc: of this photo; historyOf: likewise
    */
-  async function open(source, { doc = null, checkpoint = store.get().checkpoint, onFail = fail } = {}) {
+  async function open(source, { doc = null, historyOf, checkpoint = store.get().checkpoint, onFail = fail } = {}) {
     const limit = store.get().about?.max_bytes;
     if (source.file && limit && source.file.size > limit) {
       const { name, size } = source.file;
@@ -35,28 +38,35 @@ export function makePhotos(store, session) {
         checkpoint,
         async (answer, isCurrent) => {
           const picture = await decodePicture(answer.view);
-          if (isCurrent()) show(toPhoto(answer, source), picture, answer.checkpoint ?? checkpoint, doc);
+          if (!isCurrent()) return;
+          const photo = toPhoto(answer, source);
+          const history = historyOf?.(answer) ?? newHistory(doc ?? lostDoc(store.get(), photo) ?? EMPTY_DOC);
+          show(photo, picture, answer.checkpoint ?? checkpoint, history);
         },
         { replaces: true },
       )
       .catch(onFail);
   }
 
-  /** @param {import('../document/state.js').Photo} photo @param {Doc | null} doc */
-  function show(photo, picture, checkpoint, doc) {
-    const { stage, about } = store.get();
+  /** @param {import('../document/state.js').Photo} photo @param {import('../document/history.js').History} history */
+  function show(photo, picture, checkpoint, history) {
+    const { stage, about, brush, mode } = store.get();
     store.set({
+      mode: BY_HAND.has(mode) ? 'object' : mode, // these need a layer
+      brush: brush || Math.max(4, Math.round(BRUSH_SHARE * Math.max(photo.width, photo.height))),
       photo,
       picture,
       checkpoint,
       shapes: makeShapes(photo, () => store.set({})), // a contour has been read: draw again
-      history: newHistory(doc ?? lostDoc(store.get(), photo) ?? EMPTY_DOC),
+      history,
       recolouring: null,
       lostPhoto: null,
       prediction: null,
       preview: null,
       everything: null,
       draft: null,
+      strokes: [],
+      outline: null,
       crosshair: null,
       view: fit(photo, stage),
     });
@@ -108,7 +118,7 @@ const toPhoto = (answer, source) => ({
   width: answer.width,
   height: answer.height,
   encodeMs: answer.encode_ms,
-  source: { file: source.file ?? null, example: source.example ?? null },
+  source: { file: source.file ?? null, example: source.example ?? null, folderPhoto: source.folderPhoto ?? null },
 });
 
 /** The document that lost this photo: the one on the stage, or the one from before a reload. @returns {Doc | null} */

@@ -3,8 +3,9 @@
  * the photo, it is sent again and the call repeated.
  *
  * @typedef {import('../document/state.js').Store} Store
- * @typedef {{file?: File | null, example?: string | null, photo?: string}} Source
- *   where a photo comes from; photo: a token of the server, tried before the others
+ * @typedef {{file?: File | null, example?: string | null, folderPhoto?: string | null, photo?: string}} Source
+ *   where a photo comes from; folderPhoto: its name in the folder that is labelled; photo: a token of the server, tried
+ *   before the others
  * @typedef {ReturnType<typeof makeSession>} Session
  */
 
@@ -17,8 +18,9 @@ export function makeSession(store, rpc) {
   /** @type {Promise<void> | null} several calls may learn at once that the photo is gone */
   let resending = null;
 
-  /** Open by token, else by file, else by name of an example. @param {Source} source @param {object} args */
-  async function requestOpen({ photo, file, example }, args) {
+  /** Open by name in the folder, else by token, by file, by name of an example. @param {Source} source @param {object} args */
+  async function requestOpen({ photo, file, example, folderPhoto }, args) {
+    if (folderPhoto) return rpc.callWithRetries('open_folder_photo', { name: folderPhoto, ...args });
     try {
       if (photo) return await rpc.callWithRetries('resume', { photo, ...args });
     } catch (error) {
@@ -72,7 +74,8 @@ export function makeSession(store, rpc) {
   /** The server no longer has the photo: send it again, keep the document. */
   async function resend() {
     const { photo, checkpoint } = store.get();
-    if (!photo.source.file && !photo.source.example) throw lose();
+    const { file, example, folderPhoto } = photo.source;
+    if (!file && !example && !folderPhoto) throw lose();
     await load(photo.source, checkpoint, (answer) => {
       store.set({ photo: { ...store.get().photo, token: answer.photo } });
     });

@@ -4,6 +4,7 @@
  */
 
 import { amend, edit, previewColour, redo, settleColour, travel, undo } from '../document/history.js';
+import { labelOf } from '../document/labels.js';
 import { changeLayer, layerById, moveLayer, removeLayer, toggleSelected } from '../document/layers.js';
 import { canAddPoint } from '../document/limits.js';
 import { say } from '../document/messages.js';
@@ -95,6 +96,15 @@ export function makeActions(store) {
     else store.set(amend(store.get(), doc())); // an empty name: the panel shows the old one again
   }
 
+  /** For the selected layer, or else for the next object. @param {import('../document/labels.js').LabelClass} chosen */
+  function chooseClass(chosen) {
+    const { folder } = store.get();
+    const layer = prompts.hasPrompts(doc()) ? undefined : layerById(doc(), doc().selected);
+    store.set({ folder: { ...folder, active: chosen.id } });
+    if (layer && layer.category !== chosen.id) setLayer(layer.id, labelOf(chosen));
+    say(store, layer ? `The selected layer is ${chosen.name}.` : `The next object is ${chosen.name}.`);
+  }
+
   function setColour(id, colour) {
     store.set(previewColour(store.get(), id, colour));
     store.set(settleColour(store.get()));
@@ -113,6 +123,8 @@ export function makeActions(store) {
     deleteLayer,
     toggleLayer: (id) => setLayer(id, { visible: !layerById(doc(), id).visible }),
     renameLayer,
+    chooseClass,
+    setClass: (id, chosen) => setLayer(id, labelOf(chosen)),
     moveLayer: (id, by) => step(moveLayer(doc(), id, by)),
     selectLayer: (id) => store.set(amend(store.get(), toggleSelected(doc(), id))), // not a step: nothing was made
     previewColour: (id, colour) => store.set(previewColour(store.get(), id, colour)),

@@ -1,10 +1,21 @@
 /** Commands: what has a key or a button, by name. keys.js and controls.js call them. */
 
+import { neighbour } from '../document/layers.js';
 import { say } from '../document/messages.js';
+import { selectedLayer, shownIndex } from '../document/selectors.js';
 import { fit } from '../view/viewport.js';
 import { everythingSettings, part } from './panel.js';
 
 const ZOOM_STEP = 1.4;
+const MODES = {
+  object: 'Clicks add object points.',
+  background: 'Clicks add background points.',
+  box: 'Drag a box, or click two corners.',
+  pan: 'Drag the photo.',
+  brush: 'Draw on the selected layer; the right button erases; [ and ] change the size.',
+  eraser: 'Erase from the selected layer; the right button draws; [ and ] change the size.',
+  outline: 'Drag the corners of the selected layer.',
+};
 
 /**
  * @param {HTMLElement} root
@@ -12,15 +23,25 @@ const ZOOM_STEP = 1.4;
  * @param {{actions: ReturnType<typeof import('./actions.js').makeActions>,
  *          foundMasks: ReturnType<typeof import('./found_masks.js').makeFoundMasks>,
  *          everything: ReturnType<typeof import('../net/everything.js').makeEverything>,
- *          keep: () => Promise<void>, zoomBy: (factor: number) => void, abandonGesture: () => boolean}} parts
+ *          keep: () => Promise<void>, zoomBy: (factor: number) => void, abandonGesture: () => boolean,
+ *          brush: ReturnType<typeof import('./brush.js').makeBrush>,
+ *          outlining: ReturnType<typeof import('./outlining.js').makeOutlining>,
+ *          maskEdits: import('../net/mask_edits.js').MaskEdits,
+ *          folder: import('../net/folder.js').FolderCalls}} parts
  * @returns {Record<string, () => void>}
  */
-export function makeCommands(root, store, { actions, foundMasks, everything, keep, zoomBy, abandonGesture }) {
-  const setMode = (mode) => store.set({ mode, draft: null, preview: null });
+export function makeCommands(root, store, parts) {
+  const { actions, foundMasks, everything, keep, zoomBy, abandonGesture, outlining } = parts;
+  const setMode = (mode) => {
+    store.set({ mode, draft: null, preview: null });
+    say(store, MODES[mode]);
+  };
   return {
+    ...editCommands(store, parts),
+    ...folderCommands(root, store, parts),
     undo: actions.undo,
     redo: actions.redo,
-    delete: actions.remove,
+    delete: () => outlining.removeTouched() || actions.remove(),
     clear: actions.clear,
     keep,
     'thumb-0': () => actions.choose(0),
@@ -31,10 +52,16 @@ export function makeCommands(root, store, { actions, foundMasks, everything, kee
     'mode-background': () => setMode('background'),
     'mode-box': () => setMode('box'),
     'mode-pan': () => setMode('pan'),
+    'mode-brush': () => setMode('brush'),
+    'mode-eraser': () => setMode('eraser'),
+    'mode-outline': () => setMode('outline'),
+    'next-candidate': () => {
+      const index = shownIndex(store.get());
+      if (index !== null) actions.choose((index + 1) % store.get().prediction.candidates.length);
+    },
     'switch-label': () => {
       const isObject = store.get().mode !== 'object';
       setMode(isObject ? 'object' : 'background');
-      say(store, isObject ? 'Clicks add object points.' : 'Clicks add background points.');
     },
     hide: () => {
       const hidden = !store.get().hidden;
@@ -61,10 +88,62 @@ export function makeCommands(root, store, { actions, foundMasks, everything, kee
     'everything-all': foundMasks.keepAll,
     escape: () => {
       const { draft, everything: found, running } = store.get();
-      if (abandonGesture() || draft) store.set({ draft: null, preview: null });
+      if (abandonGesture() || outlining.letGo() || draft) store.set({ draft: null, preview: null });
       else if (running) everything.cancel();
       else if (found) foundMasks.dismiss();
       else actions.clear();
     },
+  };
+}
+
+/** Corrections of the selected layer by hand. */
+function editCommands(store, { actions, brush, maskEdits }) {
+  const onSelected = (act) => () => {
+    const layer = selectedLayer(store.get());
+    if (layer) act(layer);
+    else say(store, 'Select a layer first (J, K, or click it in the list).');
+  };
+  /** @param {-1 | 1} by */
+  const select = (by) => {
+    const { present } = store.get().history;
+    const layer = neighbour(present, present.selected, by);
+    if (!layer) return;
+    actions.selectLayer(layer.id);
+    say(store, `${layer.name} selected.`);
+  };
+  return {
+    'brush-smaller': () => brush.resize(-1),
+    'brush-larger': () => brush.resize(1),
+    'layer-above': () => select(-1),
+    'layer-below': () => select(1),
+    'fill-holes': onSelected(({ id }) => maskEdits.fillHoles(id)),
+    'drop-islands': onSelected(({ id }) => maskEdits.dropIslands(id)),
+    split: onSelected(({ id }) => maskEdits.split(id)),
+    cut: onSelected(({ id }) => maskEdits.cut(id)),
+    merge: onSelected((layer) => {
+      const below = neighbour(store.get().history.present, layer.id, 1);
+      if (below) maskEdits.merge(layer.id, below);
+      else say(store, 'There is no layer below to merge with.');
+    }),
+  };
+}
+
+/** What only the page that labels a folder has. */
+function folderCommands(root, store, { folder, actions }) {
+  const chooseClass = (number) => {
+    const { classes } = store.get().folder;
+    const chosen = classes[number - 1];
+    if (chosen) actions.chooseClass(chosen);
+    else say(store, `There are ${classes.length} classes; "." adds one.`);
+  };
+  const digits = Array.from('123456789', (digit) => [`class-${digit}`, () => chooseClass(Number(digit))]);
+  return {
+    'next-photo': folder.next,
+    'previous-photo': folder.previous,
+    'untouched-photo': folder.goToUntouched,
+    'finish-photo': folder.finish,
+    'toggle-done': folder.toggleDone,
+    'add-class': () => part(root, 'class-new').focus(),
+    ...Object.fromEntries(digits),
   };
 }

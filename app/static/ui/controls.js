@@ -6,17 +6,21 @@ import { part } from './panel.js';
  * @param {HTMLElement} root
  * @param {Record<string, () => void>} commands  a button with the data-part of a command runs it
  * @param {{photos: ReturnType<typeof import('../net/photos.js').makePhotos>,
- *          previews: import('../net/preview.js').Previews}} parts
+ *          previews: import('../net/preview.js').Previews,
+ *          brush: ReturnType<typeof import('./brush.js').makeBrush>}} parts
  */
-export function listenToControls(root, commands, { photos, previews }) {
+export function listenToControls(root, commands, { photos, previews, brush }) {
   // a click on a tool leaves the focus on the stage, so that keys go on working there; Tab still reaches the tool
-  for (const area of root.querySelectorAll('.rs-tools, .rs-zoom, .rs-thumbs')) {
+  for (const area of root.querySelectorAll('.rs-tools, .rs-zoom, .rs-thumbs, .rs-strip-row, .rs-correct')) {
     area.addEventListener('mousedown', (event) => event.preventDefault());
   }
   for (const [name, run] of Object.entries(commands)) part(root, name)?.addEventListener('click', () => run());
 
   const hover = part(root, 'hover-switch');
   hover.addEventListener('change', () => previews.switchHover(hover.checked));
+
+  const size = part(root, 'brush-size');
+  size.addEventListener('input', () => brush.setSize(size.valueAsNumber));
 
   const checkpoint = part(root, 'checkpoint');
   checkpoint.addEventListener('change', () => photos.changeCheckpoint(checkpoint.value));

@@ -1,6 +1,7 @@
 /** The masks that everything mode found: the one under the pointer, and making them layers. */
 
 import { edit } from '../document/history.js';
+import { nextLabel } from '../document/labels.js';
 import { addLayer } from '../document/layers.js';
 import { canAddLayers } from '../document/limits.js';
 import { say } from '../document/messages.js';
@@ -18,7 +19,8 @@ export function makeFoundMasks(store) {
   function addLayers(masks) {
     const { history } = store.get();
     // without the prompts of the grid: alone, they would not give this mask
-    const doc = masks.reduce((next, mask) => addLayer(next, { ...mask, chain: [] }), history.present);
+    const label = nextLabel(store.get());
+    const doc = masks.reduce((next, mask) => addLayer(next, { ...mask, chain: [], ...label }), history.present);
     store.set(edit(store.get(), doc));
   }
 

@@ -9,6 +9,10 @@
  * @property {(at: Spot, reach: number) => Target | null} targetAt  the prompt at a spot
  * @property {(isTouch: boolean) => boolean} dragPans  a drag pans and draws no box
  * @property {() => boolean} isPanMode
+ * @property {() => boolean} isPaintMode  a drag draws with the brush
+ * @property {(at: Spot, isOther: boolean) => void} startStroke  isOther: with the second button
+ * @property {(at: Spot) => void} moveStroke
+ * @property {() => void} endStroke
  * @property {(at: Spot) => void} hover
  * @property {() => void} leave
  * @property {(at: Spot, how: {isBackground: boolean, isTouch: boolean, since: number}) => void} tap
@@ -57,6 +61,7 @@ export function listenToPointers(surface, on) {
     } else if (down.size === 1) {
       const isPan = event.button === MIDDLE || (event.button === 0 && (takeSpace() || on.isPanMode()));
       gesture = isPan ? { what: 'pan', last: spot(event) } : press(event, spot(event), on);
+      if (gesture.what === 'stroke') on.startStroke(spot(event), gesture.isOther);
     }
   });
 
@@ -99,7 +104,7 @@ export function listenToPointers(surface, on) {
     const abandoned = gesture;
     gesture = abandoned && { what: 'nothing' };
     if (abandoned) on.cancel();
-    return abandoned?.what === 'box' || abandoned?.what === 'grab';
+    return ['box', 'grab', 'stroke'].includes(abandoned?.what);
   }
 
   return { abandon };
@@ -107,10 +112,11 @@ export function listenToPointers(surface, on) {
 
 const kind = (event) => (event.pointerType === 'touch' ? 'touch' : 'mouse');
 
-/** The gesture that starts: on a prompt it grabs that, elsewhere it is a click or a box. */
+/** The gesture that starts: on a prompt it grabs that, elsewhere it is a click, a box or a stroke. */
 function press(event, at, on) {
   const isRightButton = event.button === RIGHT_BUTTON;
   const isBackground = isRightButton || event.altKey || event.ctrlKey;
+  if (on.isPaintMode()) return { what: 'stroke', isOther: isBackground };
   const target = isBackground ? null : on.targetAt(at, REACH[kind(event)]);
   return target
     ? { what: 'grab', target, from: at, isMoved: false }
@@ -122,8 +128,9 @@ function move(gesture, at, pointer, on) {
   const { what, from } = gesture;
   if (what === 'nothing') return gesture;
   if (what === 'pan') return panTo(gesture.last, at, on);
-  if (what === 'box') {
-    on.drawBox(from, at);
+  if (what === 'box' || what === 'stroke') {
+    if (what === 'box') on.drawBox(from, at);
+    else on.moveStroke(at);
     return gesture;
   }
   const isFar = Math.hypot(at.x - from.x, at.y - from.y) > SLOP[pointer];
@@ -146,6 +153,7 @@ function panTo(last, at, on) {
 function end({ what, from, target, isMoved, isBackground }, at, event, on) {
   const since = event.timeStamp;
   if (what === 'press') on.tap(at, { isBackground, isTouch: kind(event) === 'touch', since });
+  else if (what === 'stroke') on.endStroke();
   else if (what === 'box') on.addBox(from, at, since);
   else if (what === 'grab' && isMoved) on.drop(target, from, at, since);
   else if (what === 'grab') on.touch(target);

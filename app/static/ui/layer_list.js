@@ -21,6 +21,7 @@ export function showLayers(root, state, actions) {
       list.insertBefore(row, list.children[index] ?? null);
       focused?.focus();
     }
+    fillClass(row, layer, state.folder?.classes);
     fillRow(row, layer, {
       isSelected: layer.id === selected,
       isFirst: index === 0,
@@ -44,6 +45,8 @@ function newRow(root, id, actions) {
   onClick('up', () => actions.moveLayer(id, -1));
   onClick('down', () => actions.moveLayer(id, 1));
   onClick('delete', () => actions.deleteLayer(id));
+  const labelClass = part(row, 'layer-class');
+  labelClass.addEventListener('change', () => actions.setClass(id, row.classes[labelClass.selectedIndex]));
   name.addEventListener('change', () => actions.renameLayer(id, name.value.trim()));
   name.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') name.blur();
@@ -51,6 +54,21 @@ function newRow(root, id, actions) {
   colour.addEventListener('input', () => actions.previewColour(id, colour.value));
   colour.addEventListener('change', () => actions.setColour(id, colour.value));
   return row;
+}
+
+/** Where a folder is labelled, a layer has a class instead of a name and a colour. */
+function fillClass(row, layer, classes) {
+  if (!classes) return;
+  const select = part(row, 'layer-class');
+  select.hidden = false;
+  part(row, 'layer-name').hidden = true;
+  part(row, 'layer-colour').hidden = true;
+  row.style.setProperty('--rs-class', layer.colour);
+  if (row.classes !== classes) {
+    row.classes = classes;
+    select.replaceChildren(...classes.map(({ id, name }) => new Option(name, String(id))));
+  }
+  select.value = String(layer.category);
 }
 
 function fillRow(row, layer, { isSelected, isFirst, isLast }) {
@@ -69,6 +87,7 @@ function fillRow(row, layer, { isSelected, isFirst, isLast }) {
   const labels = {
     select: `Select ${layer.name}`,
     name: `Name of ${layer.name}`,
+    class: `Class of ${layer.name}`,
     colour: `Colour of ${layer.name}`,
     visible: `Show ${layer.name}`,
     up: `Move ${layer.name} up`,

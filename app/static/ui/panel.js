@@ -4,7 +4,6 @@
  * @typedef {import('../document/state.js').State} State
  */
 
-import { freeColour } from '../document/layers.js';
 import { hasObjectPrompt, hasPrompts } from '../document/prompts.js';
 import {
   activity,
@@ -12,7 +11,9 @@ import {
   encodeTime,
   isRefined,
   isRefining,
+  nextColour,
   refinedIndex,
+  selectedLayer,
   shownIndex,
 } from '../document/selectors.js';
 import { clearThumbnail, showThumbnail } from '../view/thumbnails.js';
@@ -28,6 +29,7 @@ export function showState(root, state, before) {
   if (changed('prediction', 'history', 'photo')) showCandidates(root, state);
   if (changed('prediction', 'history', 'predicting', 'about')) showRefine(root, state);
   if (changed('history', 'mode', 'hidden')) showTools(root, state);
+  if (changed('history', 'mode', 'brush')) showCorrections(root, state);
   if (changed('hover')) showHover(root, state);
   if (changed('everything', 'running', 'photo', 'opening')) showEverything(root, state);
   if (changed('opening', 'running')) showProgress(root, state);
@@ -64,7 +66,7 @@ function showActivity(root, state) {
 function showCandidates(root, state) {
   const { about, prediction, photo, picture, shapes, history } = state;
   const shown = shownIndex(state);
-  const colour = about && freeColour(history.present.layers, about.colours); // there is no mask before about
+  const colour = about && nextColour(state); // there is no mask before about
   for (let index = 0; index < 3; index++) {
     const button = part(root, `thumb-${index}`);
     const candidate = prediction?.candidates[index];
@@ -104,6 +106,16 @@ function showTools(root, { history, mode, hidden }) {
   for (const button of root.querySelectorAll('button[data-mode]')) {
     button.setAttribute('aria-pressed', String(button.dataset.mode === mode));
   }
+}
+
+function showCorrections(root, state) {
+  const { mode, brush } = state;
+  root.querySelector('.rs-correct').hidden = !state.history.present.layers.length;
+  for (const button of root.querySelectorAll('.rs-correct button')) button.disabled = !selectedLayer(state);
+  root.querySelector('.rs-brush-size').hidden = mode !== 'brush' && mode !== 'eraser';
+  const slider = part(root, 'brush-size');
+  slider.value = brush;
+  slider.parentElement.querySelector('output').value = String(brush);
 }
 
 function showHover(root, { hover }) {

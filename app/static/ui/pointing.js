@@ -7,6 +7,8 @@ import { isInside, pan, targetAt, toPhoto, toScreen, zoom } from '../view/viewpo
 const CROSSHAIR_STEP = 8; // screen pixels
 const CROSSHAIR_LEAP = 5; // times that, with Shift
 const OUTSIDE = 6; // screen pixels beside the photo that still count as its edge
+const REACH = 11; // screen pixels from a click to a corner of an outline
+const KEY_REACH = 14; // from the crosshair
 
 /**
  * @typedef {import('../document/prompts.js').Spot} Spot
@@ -14,8 +16,10 @@ const OUTSIDE = 6; // screen pixels beside the photo that still count as its edg
  * @param {ReturnType<typeof import('./actions.js').makeActions>} actions
  * @param {ReturnType<typeof import('./found_masks.js').makeFoundMasks>} foundMasks
  * @param {import('../net/preview.js').Previews} previews
+ * @param {{brush: ReturnType<typeof import('./brush.js').makeBrush>,
+ *          outlining: ReturnType<typeof import('./outlining.js').makeOutlining>}} byHand
  */
-export function makePointing(store, actions, foundMasks, previews) {
+export function makePointing(store, actions, foundMasks, previews, { brush, outlining }) {
   const photoSpot = (at) => toPhoto(store.get().view, at);
   const boxOf = (from, to) => boxBetween(from, to, store.get().photo);
 
@@ -31,21 +35,24 @@ export function makePointing(store, actions, foundMasks, previews) {
     const { photo, pointed, crosshair, draft, everything } = store.get();
     if (!photo) return;
     if (!pointed || crosshair) store.set({ pointed: true, crosshair: null });
-    if (draft?.corner && !everything) drawFrom(draft.corner, photoSpot(at));
+    if (brush.isOn()) brush.to(photoSpot(at));
+    else if (draft?.corner && !everything) drawFrom(draft.corner, photoSpot(at));
     else hoverOver(photoSpot(at));
   }
 
   function leave() {
     if (!store.get().photo) return;
-    store.set({ pointed: false, preview: null });
+    store.set({ pointed: false, preview: null, brushAt: null });
     if (store.get().everything) foundMasks.hover(null);
   }
 
-  /** A click, a tap, or the space key. @param {Spot} spot */
-  function place(spot, isBackground, since) {
+  /** A click, a tap, or the space key. @param {Spot} spot @param {number} [reach]  screen pixels */
+  function place(spot, isBackground, since, reach = REACH) {
     const { everything, mode, draft, photo, view } = store.get();
     if (!photo || !isInside(spot, photo, OUTSIDE / view.scale)) return;
     if (everything) foundMasks.keepAt(spot);
+    else if (brush.isOn()) brush.dab(spot, isBackground);
+    else if (outlining.isOn()) outlining.tap(spot, isBackground, reach / view.scale);
     else if (mode === 'box' && !isBackground) placeCorner(spot, draft?.corner, since);
     else if (mode !== 'pan') actions.addPoint(spot, isBackground || mode === 'background', since);
   }
@@ -65,12 +72,19 @@ export function makePointing(store, actions, foundMasks, previews) {
 
   /** @type {import('./gestures.js').Gestures} */
   const gestures = {
-    targetAt: (at, reach) => targetAt(store.get(), at, reach),
+    targetAt: (at, reach) =>
+      outlining.isOn()
+        ? outlining.targetAt(photoSpot(at), reach / store.get().view.scale)
+        : targetAt(store.get(), at, reach),
     dragPans(isTouch) {
       const { mode, everything, photo } = store.get();
-      return !photo || Boolean(everything) || mode === 'pan' || (isTouch && mode !== 'box');
+      return !photo || Boolean(everything) || ['pan', 'outline'].includes(mode) || (isTouch && mode !== 'box');
     },
     isPanMode: () => store.get().mode === 'pan',
+    isPaintMode: () => Boolean(store.get().photo) && !store.get().everything && brush.isOn(),
+    startStroke: (at, isOther) => brush.start(photoSpot(at), isOther),
+    moveStroke: (at) => brush.to(photoSpot(at)),
+    endStroke: brush.end,
     hover,
     leave,
     tap(at, { isBackground, isTouch, since }) {
@@ -80,7 +94,9 @@ export function makePointing(store, actions, foundMasks, previews) {
     },
     space(since) {
       showCrosshair();
-      if (store.get().photo) place(store.get().crosshair, false, since);
+      const { photo, crosshair, view } = store.get();
+      if (photo && outlining.isOn()) outlining.space(crosshair, KEY_REACH / view.scale);
+      else if (photo) place(crosshair, false, since);
     },
     drawBox: (from, to) => store.set({ draft: { box: boxOf(photoSpot(from), photoSpot(to)) }, preview: null }),
     addBox(from, to, since) {
@@ -90,15 +106,22 @@ export function makePointing(store, actions, foundMasks, previews) {
     },
     touch: (target) => store.set({ touched: target }),
     drag(target, from, to) {
+      if (target.kind === 'vertex') return outlining.drag(target, photoSpot(to));
       const { history, photo } = store.get();
       const doc = moveTarget(history.present, target, photoSpot(from), photoSpot(to), photo);
       store.set({ draft: { doc }, touched: target });
-      previews.drag(doc);
+      return previews.drag(doc);
     },
-    drop: (target, from, to, since) => actions.moveTarget(target, photoSpot(from), photoSpot(to), since),
+    drop(target, from, to, since) {
+      if (target.kind === 'vertex') outlining.drop(target, photoSpot(to));
+      else actions.moveTarget(target, photoSpot(from), photoSpot(to), since);
+    },
     pan: (dx, dy) => changeView((view, photo, stage) => pan(view, dx, dy, photo, stage)),
     zoom: (factor, at) => changeView((view, photo, stage) => zoom(view, factor, at, photo, stage)),
-    cancel: () => store.set({ draft: null, preview: null }),
+    cancel() {
+      brush.cancel();
+      store.set({ draft: null, preview: null });
+    },
   };
 
   /** The crosshair starts in the middle of the photo. */
@@ -121,8 +144,9 @@ export function makePointing(store, actions, foundMasks, previews) {
     const back = (value, limit) => (value < 0 ? -value : value > limit ? limit - value : 0);
     const [backX, backY] = [back(at.x, stage.width), back(at.y, stage.height)];
     store.set({ crosshair: next, view: backX || backY ? pan(view, backX, backY, photo, stage) : view });
+    outlining.follow(next);
     if (draft?.corner) drawFrom(draft.corner, next);
-    hoverOver(next);
+    if (!brush.isOn() && !outlining.isOn()) hoverOver(next);
   }
 
   return {

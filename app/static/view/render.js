@@ -3,6 +3,7 @@
  * at any zoom.
  *
  * @typedef {import('./viewport.js').View} View
+ * @typedef {import('../document/prompts.js').Spot} Spot
  */
 
 import { corners } from '../document/prompts.js';
@@ -81,6 +82,74 @@ export function drawBox(context, view, box, { isTouched = false, isOpen = false 
     context.fillRect(at.x - 5, at.y - 5, 10, 10);
     context.fillStyle = BOX_COLOUR;
     context.fillRect(at.x - 3, at.y - 3, 6, 6);
+  }
+}
+
+/**
+ * A stroke that is not part of a mask yet.
+ * @param {CanvasRenderingContext2D} context  its transform takes photo pixels
+ * @param {import('../document/state.js').Stroke} stroke @param {number} tint
+ */
+export function drawStroke(context, { points, diameter, erase, colour }, tint) {
+  context.save();
+  if (erase) context.globalCompositeOperation = 'destination-out';
+  context.globalAlpha = erase ? 1 : tint;
+  context.strokeStyle = colour;
+  context.lineWidth = diameter;
+  context.lineCap = 'round';
+  context.lineJoin = 'round';
+  context.beginPath();
+  context.moveTo(...points[0]);
+  for (const point of points) context.lineTo(...point);
+  context.stroke();
+  context.restore();
+}
+
+/** The size of the brush around the pointer. @param {Spot} spot  photo pixels @param {number} diameter  photo pixels */
+export function drawBrush(context, view, spot, diameter) {
+  const at = toScreen(view, spot);
+  for (const [width, colour] of [
+    [3, SHADOW],
+    [1.5, WHITE],
+  ]) {
+    context.lineWidth = /** @type {number} */ (width);
+    context.strokeStyle = /** @type {string} */ (colour);
+    context.beginPath();
+    context.arc(at.x, at.y, Math.max(1, (diameter / 2) * view.scale), 0, 2 * Math.PI);
+    context.stroke();
+  }
+}
+
+/**
+ * Loops with a handle at each corner.
+ * @param {[number, number][][]} loops  photo pixels @param {{loop: number, index: number} | null} touched
+ */
+export function drawOutline(context, view, loops, touched) {
+  for (const [width, colour] of [
+    [3.5, SHADOW],
+    [1.5, WHITE],
+  ]) {
+    context.lineWidth = /** @type {number} */ (width);
+    context.strokeStyle = /** @type {string} */ (colour);
+    context.beginPath();
+    for (const loop of loops) {
+      for (const [index, [x, y]] of loop.entries()) {
+        const at = toScreen(view, { x, y });
+        if (index) context.lineTo(at.x, at.y);
+        else context.moveTo(at.x, at.y);
+      }
+      context.closePath();
+    }
+    context.stroke();
+  }
+  for (const [number, loop] of loops.entries()) {
+    for (const [index, [x, y]] of loop.entries()) {
+      const isTouched = touched?.loop === number && touched.index === index;
+      const at = toScreen(view, { x, y });
+      ring(context, at, isTouched ? 7 : 5, SHADOW);
+      ring(context, at, isTouched ? 6 : 4, WHITE);
+      ring(context, at, isTouched ? 4.5 : 2.5, isTouched ? POINT_COLOURS[0] : BOX_COLOUR);
+    }
   }
 }
 

@@ -3,10 +3,9 @@
  * Draws the state whenever it changes.
  */
 
-import { freeColour } from '../document/layers.js';
 import { currentPrompts } from '../document/prompts.js';
-import { shownCandidate } from '../document/selectors.js';
-import { drawBox, drawCrosshair, drawMask, drawPoint } from './render.js';
+import { nextColour, shownCandidate } from '../document/selectors.js';
+import { drawBox, drawBrush, drawCrosshair, drawMask, drawOutline, drawPoint, drawStroke } from './render.js';
 import { fit } from './viewport.js';
 
 const LINE = 2; // screen pixels
@@ -87,15 +86,17 @@ export function makeStage(surface, store) {
 /** Layers from the bottom up; the current object lies on top. @param {number} line  photo pixels */
 function drawMasks(context, state, line) {
   if (state.everything) return drawEverything(context, state, line);
-  const { history, shapes, preview, draft, prediction, predicting, about } = state;
+  const { history, shapes, preview, draft, prediction, predicting, outline, strokes } = state;
   const { layers, selected } = history.present;
   for (const layer of [...layers].reverse()) {
     const shape = layer.visible && shapes.get(layer.mask);
     if (!shape) continue;
     const style = layer.id === selected ? { tint: TINT, line } : { tint: 0.26, line, strength: 0.75 };
+    if (outline?.layer === layer.id) style.line = 0; // its corners show it
     drawMask(context, shape, layer.colour, style);
   }
-  const colour = freeColour(layers, about.colours);
+  for (const stroke of strokes) drawStroke(context, stroke, TINT);
+  const colour = nextColour(state);
   const candidate = shownCandidate(state);
   const shape = candidate && shapes.get(candidate.mask);
   // while a prompt is dragged, and until it is answered, the preview is newer than the prediction
@@ -115,7 +116,11 @@ function drawEverything(context, { everything, shapes }, line) {
   if (shape) drawMask(context, shape, masks[hovered].colour, { tint: 0.62, line: line * 1.6 });
 }
 
-function drawPrompts(context, { view, history, draft, everything, touched, crosshair }, size) {
+function drawPrompts(context, state, size) {
+  const { view, history, draft, everything, touched, crosshair, outline, brush, brushAt, mode } = state;
+  if (outline) drawOutline(context, view, draft?.loops ?? outline.loops, touched?.kind === 'vertex' ? touched : null);
+  const isPainting = mode === 'brush' || mode === 'eraser';
+  if (isPainting && (crosshair ?? brushAt)) drawBrush(context, view, crosshair ?? brushAt, brush);
   if (!everything) {
     const { points, box } = currentPrompts(draft?.doc ?? history.present);
     if (draft?.box) drawBox(context, view, draft.box, { isOpen: true });

@@ -30,7 +30,7 @@ _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-_TIMEOUT = 60_000  # milliseconds
+_TIMEOUT = 30_000  # milliseconds
 _COMMAND = [sys.executable, "-c", "from repvit_sam.cli import main; main()"]  # what the script repvit-sam does
 _FIRST_PORT = 20_000 + os.getpid() % 10_000  # test processes side by side must not choose the same one
 

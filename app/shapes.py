@@ -1,0 +1,98 @@
+"""COCO's segmentations <-> masks as RLE, and masks -> polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from repvit_sam.masks import Mask, mask_extent
+from repvit_sam.rle import Rle, decode_rle, encode_rle, run_lengths
+
+Loop = list[list[float]]  # closed, [[x, y], ...] in photo pixels; a pixel's corners are whole numbers
+
+_LEAST_NUMBERS = 6  # of a polygon: three corners; pycocotools takes four numbers for a box
+
+
+def rle_of(segmentation: Any, photo_hw: tuple[int, int]) -> Rle | None:
+    """COCO's polygons, RLE or compressed RLE -> compressed RLE; None where it is no mask of this photo."""
+    height, width = photo_hw
+    try:
+        if isinstance(segmentation, list):
+            if not segmentation or min(map(len, segmentation)) < _LEAST_NUMBERS:
+                return None
+            rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+        else:
+            counts = segmentation["counts"]
+            if tuple(segmentation["size"]) != photo_hw:
+                return None
+            lengths = counts if isinstance(counts, list) else run_lengths(counts, height * width)
+            if sum(lengths) != height * width or min(lengths) < 0:
+                return None
+            rle = coco_mask.frPyObjects({"size": [height, width], "counts": lengths}, height, width)
+    except (TypeError, ValueError, KeyError, IndexError):  # whatever another program wrote
+        return None
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def area_and_bbox(rle: Rle) -> tuple[int, list[float]]:
+    """Pixels, and COCO's x, y, width, height."""
+    compressed = {"size": rle["size"], "counts": rle["counts"].encode("ascii")}
+    return int(coco_mask.area(compressed)), coco_mask.toBbox(compressed).tolist()
+
+
+def loops_of(mask: Mask, tolerance: float) -> list[Loop]:
+    """A mask's edges as closed loops through the corners of its pixels: outer ones and holes.
+
+    OpenCV's contours run through the centres of pixels. On a mask of twice the size they lie a quarter of a pixel from
+    the edge, so rounding puts them on it.
+
+    Args:
+        mask: (H, W)
+        tolerance: how far, in pixels, a simplified loop may lie from the edge; 0 keeps every corner.
+    """
+    rows, columns = mask_extent(mask)
+    large = mask[rows, columns].astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    contours, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    loops = []
+    for contour in contours:
+        corners = np.round((contour + 0.5) / 2 + [columns.start, rows.start]).astype(np.float32)
+        simple = cv2.approxPolyDP(corners, tolerance, True)[:, 0]
+        if len(simple) > 2:
+            loops.append(simple.astype(float).tolist())
+    return loops
+
+
+def mask_of_loops(loops: Sequence[Loop], photo_hw: tuple[int, int]) -> Mask:
+    """Closed loops -> (H, W); where loops overlap, every second one is a hole (even-odd rule).
+
+    pycocotools fills each loop, so a reader of COCO's polygons gets the same mask.
+    """
+    mask = np.zeros(photo_hw, dtype=bool)
+    for loop in loops:
+        flat = [float(number) for corner in loop for number in corner]
+        (rle,) = coco_mask.frPyObjects([flat], *photo_hw)
+        mask ^= coco_mask.decode(rle).astype(bool)
+    return mask
+
+
+def polygons_of(rle: Rle) -> list[list[float]] | None:
+    """COCO's polygons of a mask, each [x, y, x, y, ...]; None for a mask with holes, which polygons cannot say."""
+    mask = decode_rle(rle)
+    loops = loops_of(mask, tolerance=0)
+    if encode_rle(mask_of_loops(loops, mask.shape)) != encode_rle(mask):
+        return None
+    outer = [[number for corner in loop for number in corner] for loop in loops]
+    height, width = mask.shape
+    union = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outer, height, width)))
+    return outer if bool((union.astype(bool) == mask).all()) else None
+
+
+def segmentation_like(old: Mapping[str, Any] | None, rle: Rle, as_polygons: bool) -> Any:
+    """What is written for a mask: the old record's own segmentation where the mask has not changed."""
+    if old is not None and rle_of(old.get("segmentation"), tuple(rle["size"])) == rle:
+        return old["segmentation"]
+    return (polygons_of(rle) if as_polygons else None) or rle
