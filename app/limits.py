@@ -6,3 +6,4 @@ MAX_PROMPT_SETS = 32  # of one chain
 MAX_POINTS = 64  # of one prompt set
 MAX_LAYERS = 400
 MAX_CORNERS = 10_000  # of one brush stroke or one loop of an outline
+MAX_UNANSWERED = 100  # changes of a photo's labels whose answers were lost

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from repvit_sam import RepVitSamError
 
 State = Literal["untouched", "in work", "done"]
-_OWN_KEY = "repvit_sam"  # in an image's record: {"state": ...}
+_OWN_KEY = "repvit_sam"  # in an image's record: {"state": ..., "change": ...}
 
 
 class LabelFileError(RepVitSamError, ValueError):
@@ -43,8 +43,7 @@ class PhotoPart:
     @classmethod
     def of(cls, image: Mapping[str, Any], annotations: list[dict[str, Any]]) -> PhotoPart:
         """From COCO's records."""
-        own = image.get(_OWN_KEY)
-        said = own.get("state") if isinstance(own, dict) else None
+        said = _own(image).get("state")
         state: State = "in work" if annotations else "untouched"
         if said in ("in work", "done"):
             state = said
@@ -56,6 +55,11 @@ class PhotoPart:
         """Changes with the content, and only with it; the same after a restart."""
         return hashlib.sha256(self.image_json + b"\n" + self.annotations_json).hexdigest()[:16]
 
+    @property
+    def change(self) -> str:
+        """The name that a page gave to its change, the last one of this photo; "" where there is none."""
+        return str(_own(self.image()).get("change", ""))
+
     def image(self) -> dict[str, Any]:
         image: dict[str, Any] = json.loads(self.image_json)
         return image
@@ -65,10 +69,14 @@ class PhotoPart:
         return records
 
 
-def with_state(image: Mapping[str, Any], state: State) -> dict[str, Any]:
-    """The image record, saying how far its labels are."""
+def with_state(image: Mapping[str, Any], state: State, change: str) -> dict[str, Any]:
+    """The image record, saying how far its labels are and which change was the last."""
+    return {**image, _OWN_KEY: {**_own(image), "state": state, "change": change}}
+
+
+def _own(image: Mapping[str, Any]) -> Mapping[str, Any]:
     own = image.get(_OWN_KEY)
-    return {**image, _OWN_KEY: {**(own if isinstance(own, dict) else {}), "state": state}}
+    return own if isinstance(own, dict) else {}
 
 
 @dataclass(frozen=True)

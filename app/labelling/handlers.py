@@ -26,7 +26,7 @@ from ..scheduler import Job, Priority
 from ..schemas import Request, parse
 from . import schemas
 from .label_formats import export_files
-from .label_store import LabelLayer, LabelStore, PhotoState, split_annotations
+from .label_store import Change, LabelLayer, LabelStore, PhotoState, split_annotations
 
 _THUMB_SIDE = 112  # pixels
 _HEARD_SECONDS = 9  # a window asks for changes every three seconds
@@ -135,7 +135,8 @@ class LabelHandlers:
                 checked_mask(sent.rle, photo_hw)
                 rle = {"size": list(sent.rle.size), "counts": sent.rle.counts}
                 layers.append(LabelLayer(sent.annotation, sent.category, rle))
-            saved = self._labels.save(request.name, photo_hw, request.revision, request.state, layers)
+            change = Change(request.revision, request.change, request.unanswered)
+            saved = self._labels.save(request.name, photo_hw, change, request.state, layers)
             return {"revision": saved.revision, "annotations": saved.annotations}
 
         return await asyncio.to_thread(compute)

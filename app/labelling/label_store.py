@@ -66,6 +66,27 @@ class LabelLayer:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What a page says of a change, so that no other is overwritten.
+
+    Attributes:
+        revision: of the part that it was made on; "" where there was none.
+        name: a random one.
+        unanswered: names of earlier changes whose answers were lost; they may be in the file.
+    """
+
+    revision: str = ""
+    name: str = ""
+    unanswered: tuple[str, ...] = ()
+
+    def follows(self, part: PhotoPart | None) -> bool:
+        """Whether it was made with the knowledge of what is in the file."""
+        if part is None:
+            return not self.revision
+        return self.revision == part.revision or (part.change != "" and part.change in self.unanswered)
+
+
+@dataclass(frozen=True)
 class SavedLabels:
     """What a change led to.
 
@@ -168,13 +189,12 @@ class LabelStore:
         return (parts[name] for name in self.folder.names if name in parts)
 
     def save(
-        self, name: str, photo_hw: tuple[int, int], revision: str, state: State, layers: Sequence[LabelLayer]
+        self, name: str, photo_hw: tuple[int, int], change: Change, state: State, layers: Sequence[LabelLayer]
     ) -> SavedLabels:
         """Replace a photo's labels.
 
         Args:
             photo_hw: size of the photo in pixels.
-            revision: of the part that the layers were made on; "" where there was none.
             layers: the lowest first. Annotations that ``shown_annotations`` leaves out stay.
 
         Raises:
@@ -189,22 +209,18 @@ class LabelStore:
                 if layer.category not in known:
                     raise RequestError("an object is of a class that does not exist any more; give it another one")
             part = self._by_name().get(name)
+            if not change.follows(part):
+                raise ChangedElsewhereError(f"{name} was changed in another window or program too")
             image = part.image() if part else self._new_image(name)
-            image = with_state({**image, "height": photo_hw[0], "width": photo_hw[1]}, state)
+            image = with_state({**image, "height": photo_hw[0], "width": photo_hw[1]}, state, change.name)
             old = part.annotations() if part else []
             with_masks, kept = split_annotations(old, photo_hw, MAX_LAYERS)
             shown = [record for record, _ in with_masks]
             records, highest = self._records(name, image, layers, shown)
             new = PhotoPart.of(image, [*kept, *records])
-            same_labels = part is not None and state == part.state and _same(records, shown)
-            if not same_labels and revision != (part.revision if part else ""):
-                raise ChangedElsewhereError(f"{name} was changed in another window or program too")
-            if not same_labels or part is None:
-                self._write(self._document.with_part(new, highest))
-                self._earlier[name] = {**self._earlier.get(name, {}), **{record["id"]: record for record in shown}}
-                self._note(name)
-            else:  # an answer was lost, and the page asks again
-                new, records = part, shown
+            self._write(self._document.with_part(new, highest))
+            self._earlier[name] = {**self._earlier.get(name, {}), **{record["id"]: record for record in shown}}
+            self._note(name)
             return SavedLabels(new.revision, tuple(record["id"] for record in records))
 
     def add_class(self, name: str) -> int | str:
@@ -372,12 +388,6 @@ def split_annotations(
         else:
             shown.append((record, rle))
     return shown, kept
-
-
-def _same(records: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether two lists of records have the same classes and masks, whatever their ids."""
-    keys = ("category_id", "segmentation")
-    return [[record[key] for key in keys] for record in records] == [[record[key] for key in keys] for record in shown]
 
 
 def _photo_state(name: str, part: PhotoPart | None) -> PhotoState:

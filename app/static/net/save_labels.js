@@ -2,17 +2,19 @@
  * Saves the labels of the open photo after every change. What could not be saved is kept, also over a reload of the
  * page, and tried again until the server has it.
  *
- * @typedef {{revision: string, state: string, layers: {id: number, category: any, rle: any, annotation: any}[]}} Job
- *   layers: the lowest first
+ * @typedef {{revision: string, state: string, layers: {id: number, category: any, rle: any, annotation: any}[],
+ *            unanswered: string[]}} Job
+ *   layers: the lowest first; unanswered: names of changes that the server may have made although its answer was lost
  */
 
 import { edit } from '../document/history.js';
 import { changePhoto, hasSameLabels, historyOf } from '../document/labels.js';
 import { notify, reportError } from '../document/messages.js';
-import { sleep } from './rpc.js';
+import { newTicket, sleep } from './rpc.js';
 
 const KEY = 'repvit-sam-unsaved';
 const AGAIN_MS = 3000;
+const MOST_UNANSWERED = 100;
 const TRY_AGAIN = new Set(['lost', 'busy', 'unsaved']);
 
 /**
@@ -45,7 +47,8 @@ export function makeSaving(store, rpc) {
         annotation: known.get(name)?.annotationOf.get(id) ?? null,
       }))
       .reverse();
-    waiting.set(name, { revision: known.get(name)?.revision ?? '', state, layers });
+    const unanswered = waiting.get(name)?.unanswered ?? [];
+    waiting.set(name, { revision: known.get(name)?.revision ?? '', state, layers, unanswered });
     keepUnsaved(waiting);
     list(name, { state, count: layers.length });
     work();
@@ -94,8 +97,17 @@ export function makeSaving(store, rpc) {
       ...layer,
       annotation: annotationOf.get(id) ?? annotation,
     }));
+    const change = newTicket();
+    const { unanswered } = job;
     try {
-      const answer = await rpc.call('save_labels', { name, revision, state: job.state, layers });
+      const labels = { name, state: job.state, layers };
+      const sent = rpc.call('save_labels', { ...labels, revision, change, unanswered: [...unanswered] });
+      // jobs that come meanwhile share the list
+      unanswered.push(change);
+      unanswered.splice(0, unanswered.length - MOST_UNANSWERED);
+      keepUnsaved(waiting);
+      const answer = await sent;
+      unanswered.length = 0;
       for (const [index, { id }] of job.layers.entries()) annotationOf.set(id, answer.annotations[index]);
       known.set(name, { revision: answer.revision, annotationOf });
     } catch (error) {
@@ -130,7 +142,8 @@ export function makeSaving(store, rpc) {
         return { id: index + 1, category, rle, annotation };
       });
       const added = own.map((layer, index) => ({ ...layer, id: layers.length + index + 1, annotation: null }));
-      waiting.set(name, { revision: answer.labels.revision, state: job.state, layers: [...layers, ...added] });
+      const joined = { revision: answer.labels.revision, state: job.state, layers: [...layers, ...added] };
+      waiting.set(name, { ...joined, unanswered: [] });
       return;
     }
     const ids = new Set(own.map(({ id }) => id));

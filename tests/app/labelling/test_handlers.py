@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from repvit_sam.app.labelling.handlers import LabelHandlers
-from repvit_sam.app.labelling.label_store import LabelStore
+from repvit_sam.app.labelling.label_store import Change, LabelStore
 from repvit_sam.app.labelling.photo_folder import PhotoFolder
 from repvit_sam.photo import read_photo
 from repvit_sam.rle import decode_rle
@@ -188,7 +188,7 @@ def test_a_file_of_five_thousand_photos_opens_fast_and_is_written_whole(tmp_path
     assert len(store.photos()) == 5000
     assert time.perf_counter() - started < 5
     started = time.perf_counter()
-    store.save("4711.jpg", (400, 600), store.part("4711.jpg").revision, "done", [])
+    store.save("4711.jpg", (400, 600), Change(store.part("4711.jpg").revision), "done", [])
     assert time.perf_counter() - started < 2
     store.close()
     assert len(json.loads((tmp_path / "annotations.json").read_text())["annotations"]) == 20_000 - 4

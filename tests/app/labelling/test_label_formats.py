@@ -9,6 +9,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from repvit_sam.app.labelling.label_formats import export_files, one_loop
+from repvit_sam.app.labelling.label_store import Change
 from repvit_sam.app.shapes import loops_of, mask_of_loops
 from repvit_sam.rle import decode_rle, encode_rle
 
@@ -31,8 +32,8 @@ def labelled(labels):
     """Coffee has a rectangle under two rings; chelsea is done and has nothing."""
     cup, ring = labels.add_class("cup"), labels.add_class("a ring: \u2126")
     layers = [layer(cup, rectangle(HW, 100, 50, 80, 60)), layer(ring, encode_rle(two_rings()))]
-    labels.save("coffee.jpg", HW, "", "done", layers)
-    labels.save("chelsea.jpg", PHOTO_HW["chelsea"], "", "done", [])
+    labels.save("coffee.jpg", HW, Change(), "done", layers)
+    labels.save("chelsea.jpg", PHOTO_HW["chelsea"], Change(), "done", [])
     return labels
 
 
@@ -71,7 +72,7 @@ def test_several_loops_become_one_that_encloses_the_same():
 
 
 def test_a_mask_of_one_pixel_has_a_polygon(labels):
-    labels.save("coffee.jpg", HW, "", "done", [layer(labels.add_class("dot"), rectangle(HW, 5, 6, 1, 1))])
+    labels.save("coffee.jpg", HW, Change(), "done", [layer(labels.add_class("dot"), rectangle(HW, 5, 6, 1, 1))])
     assert len(files(labels, "yolo")["labels/coffee.txt"].split()) >= 7
 
 
@@ -88,7 +89,7 @@ def test_label_maps_hold_the_number_of_the_uppermost_class(labelled):
 
 def test_more_classes_than_eight_bits_hold_are_kept(labels):
     ids = [labels.add_class(f"class {number}") for number in range(300)]
-    labels.save("coffee.jpg", HW, "", "done", [layer(ids[-1], rectangle(HW, 5, 6, 10, 10))])
+    labels.save("coffee.jpg", HW, Change(), "done", [layer(ids[-1], rectangle(HW, 5, 6, 10, 10))])
     values = np.array(Image.open(io.BytesIO(files(labels, "png")["coffee.png"])))
     assert values.max() == 300
 

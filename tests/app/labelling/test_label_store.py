@@ -9,7 +9,13 @@ import pytest
 from pycocotools.coco import COCO
 
 from repvit_sam.app.labelling.coco_document import LabelFileError, parse_document
-from repvit_sam.app.labelling.label_store import ChangedElsewhereError, LabelStore, NotSavedError, split_annotations
+from repvit_sam.app.labelling.label_store import (
+    Change,
+    ChangedElsewhereError,
+    LabelStore,
+    NotSavedError,
+    split_annotations,
+)
 from repvit_sam.app.labelling.photo_folder import PhotoFolder
 from repvit_sam.app.schemas import RequestError
 from repvit_sam.rle import decode_rle, encode_rle
@@ -31,7 +37,7 @@ def states(store):
 
 def save(store, layers, state="in work", name=COFFEE):
     part = store.part(name)
-    return store.save(name, HW, part.revision if part else "", state, layers)
+    return store.save(name, HW, Change(part.revision if part else ""), state, layers)
 
 
 def edit_file(folder, change):
@@ -152,14 +158,17 @@ def test_a_change_made_on_an_older_revision_is_refused(labels):
     cup = labels.add_class("cup")
     save(labels, [layer(cup, CUP)])
     with pytest.raises(ChangedElsewhereError, match=r"coffee.jpg was changed in another window"):
-        labels.save(COFFEE, HW, "", "in work", [layer(cup, SPOON)])
+        labels.save(COFFEE, HW, Change(), "in work", [layer(cup, SPOON)])
     assert labels.part(COFFEE).count == 1
 
 
-def test_a_change_whose_answer_was_lost_can_be_sent_again(labels):
+def test_a_change_whose_answer_was_lost_is_followed_by_the_next(labels):
     cup = labels.add_class("cup")
-    first = labels.save(COFFEE, HW, "", "in work", [layer(cup, CUP)])
-    assert labels.save(COFFEE, HW, "", "in work", [layer(cup, CUP)]) == first
+    labels.save(COFFEE, HW, Change("", "first"), "in work", [layer(cup, CUP)])
+    labels.save(COFFEE, HW, Change("", "second", ("zeroth", "first")), "done", [layer(cup, SPOON)])
+    assert states(labels)[COFFEE] == ("done", 1)
+    with pytest.raises(ChangedElsewhereError):  # another window's, without a name
+        labels.save(COFFEE, HW, Change("", "third", ("", "first")), "done", [layer(cup, SPOON)])
 
 
 def test_changes_of_another_program_are_taken_over(labels, folder):
@@ -181,7 +190,7 @@ def test_a_photo_that_another_program_changed_too_is_not_overwritten(labels, fol
     revision = save(labels, [layer(cup, CUP)]).revision
     edit_file(folder, lambda content: content["annotations"][0].update(note="mine"))
     with pytest.raises(ChangedElsewhereError):
-        labels.save(COFFEE, HW, revision, "in work", [layer(cup, SPOON)])
+        labels.save(COFFEE, HW, Change(revision), "in work", [layer(cup, SPOON)])
     assert on_disk(folder)["annotations"][0]["note"] == "mine"
 
 
