@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from repvit_sam import SamAutomaticMaskGenerator, SamPredictor
+from repvit_sam import EncodedPhoto, SamAutomaticMaskGenerator, SamPredictor
 from repvit_sam.canvas import CanvasFit
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo
@@ -110,6 +110,10 @@ class MaskService:
         predictor = SamPredictor(self.models.get(checkpoint))
         predictor.set_image(read_photo(path, MAX_PIXELS))
         return decode_chain(predictor, (prompts,), {}).picked(prompts.pick, predictor.encoded.fit)
+
+    def encoded(self, stored: StoredPhoto, checkpoint: str) -> EncodedPhoto:
+        """A stored photo's embedding, encoded if it is not yet; without the pixels."""
+        return self._predictor(stored, checkpoint).encoded
 
     def everything(self, request: EverythingRequest, report_progress: Callable[[float], None]) -> list[dict[str, Any]]:
         """All masks of a stored photo, as the records of ``SamAutomaticMaskGenerator``."""

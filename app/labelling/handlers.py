@@ -27,6 +27,8 @@ from ..schemas import Request, parse
 from . import schemas
 from .label_formats import export_files
 from .label_store import Change, LabelLayer, LabelStore, PhotoState, split_annotations
+from .proposals import Proposal
+from .proposer import Proposer
 
 _THUMB_SIDE = 112  # pixels
 _HEARD_SECONDS = 9  # a window asks for changes every three seconds
@@ -42,6 +44,7 @@ class LabelHandlers:
 
     def __init__(self, handlers: Handlers, labels: LabelStore) -> None:
         self._handlers, self._labels = handlers, labels
+        self._proposer = Proposer(handlers.service, labels)
         self._session = secrets.token_hex(8)  # another one after a restart: versions start again
         self._heard: dict[str, float] = {}  # window -> when
         self._making_thumbnails = asyncio.Semaphore(1)
@@ -50,7 +53,7 @@ class LabelHandlers:
         """The server functions as ``gr.HTML`` takes them, those of the page for one photo among them."""
         methods = (
             *(self.folder, self.folder_changes, self.leave_folder, self.thumbnails),
-            *(self.open_folder_photo, self.encode_ahead, self.save_labels),
+            *(self.open_folder_photo, self.encode_ahead, self.save_labels, self.propose),
             *(self.add_class, self.change_class, self.remove_class, self.export_labels),
         )
         return [*self._handlers.functions(), *(as_function(method) for method in methods)]
@@ -142,6 +145,20 @@ class LabelHandlers:
         return await asyncio.to_thread(compute)
 
     @json_response
+    async def propose(self, data: Any) -> Json:
+        """Objects of the classes, as the photos that are done have them, on a photo that is open."""
+        request = parse(schemas.ProposeRequest, data)
+        self._labels.folder.path_of(request.name)
+
+        def compute(job: Job[Json]) -> Json:
+            found = self._proposer.propose(request.name, request.checkpoint, job.report_progress)
+            return {"masks": [_proposal_json(proposal) for proposal in found], "photos": self._proposer.taught}
+
+        return await asyncio.wrap_future(
+            self._handlers.scheduler.submit(request.visitor, Priority.LONG, compute, request.ticket).future
+        )
+
+    @json_response
     async def add_class(self, data: Any) -> Json:
         request = parse(schemas.AddClassRequest, data)
         added = await asyncio.to_thread(self._labels.add_class, request.name)
@@ -214,6 +231,11 @@ def _packed(labels: LabelStore, kind: Any) -> tuple[str, str, bytes]:
         for name, content in export_files(labels, kind):
             archive.writestr(name, content)
     return f"{folder}_{kind}.zip", "application/zip", stream.getvalue()
+
+
+def _proposal_json(proposal: Proposal) -> Json:
+    mask = mask_json(proposal.mask, proposal.predicted_iou)
+    return {**mask, "category": proposal.category, "score": proposal.score, "point": proposal.point_xy}
 
 
 def _state_json(photo: PhotoState) -> list[Any]:

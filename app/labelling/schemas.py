@@ -18,6 +18,10 @@ class OpenFolderPhotoRequest(OpenRequest):
     name: _Name
 
 
+class ProposeRequest(OpenFolderPhotoRequest):
+    pass
+
+
 class ThumbnailsRequest(Request):
     names: tuple[_Name, ...] = Field(max_length=40)
 

@@ -43,7 +43,7 @@ export function makeCommands(root, store, parts) {
     redo: actions.redo,
     delete: () => outlining.removeTouched() || actions.remove(),
     clear: actions.clear,
-    keep,
+    keep: () => (areProposals(store.get()) ? foundMasks.keepAll() : keep()),
     'thumb-0': () => actions.choose(0),
     'thumb-1': () => actions.choose(1),
     'thumb-2': () => actions.choose(2),
@@ -96,6 +96,9 @@ export function makeCommands(root, store, parts) {
   };
 }
 
+/** Whether the masks on the stage are proposals, which have classes. */
+const areProposals = ({ everything }) => everything?.masks.some(({ category }) => category !== undefined);
+
 /** Corrections of the selected layer by hand. */
 function editCommands(store, { actions, brush, maskEdits }) {
   const onSelected = (act) => () => {
@@ -129,7 +132,7 @@ function editCommands(store, { actions, brush, maskEdits }) {
 }
 
 /** What only the page that labels a folder has. */
-function folderCommands(root, store, { folder, actions }) {
+function folderCommands(root, store, { folder, actions, everything }) {
   const chooseClass = (number) => {
     const { classes } = store.get().folder;
     const chosen = classes[number - 1];
@@ -143,6 +146,7 @@ function folderCommands(root, store, { folder, actions }) {
     'untouched-photo': folder.goToUntouched,
     'finish-photo': folder.finish,
     'toggle-done': folder.toggleDone,
+    propose: everything.propose,
     'add-class': () => part(root, 'class-new').focus(),
     ...Object.fromEntries(digits),
   };

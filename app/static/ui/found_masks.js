@@ -20,7 +20,8 @@ export function makeFoundMasks(store) {
     const { history } = store.get();
     // without the prompts of the grid: alone, they would not give this mask
     const label = nextLabel(store.get());
-    const doc = masks.reduce((next, mask) => addLayer(next, { ...mask, chain: [], ...label }), history.present);
+    const labelled = (mask) => (mask.category === undefined ? { ...mask, ...label } : mask); // a proposal has its class
+    const doc = masks.reduce((next, mask) => addLayer(next, { ...labelled(mask), chain: [] }), history.present);
     store.set(edit(store.get(), doc));
   }
 

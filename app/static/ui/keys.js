@@ -42,6 +42,7 @@ const IN_FOLDER = {
   u: 'untouched-photo',
   f: 'finish-photo',
   '.': 'add-class',
+  q: 'propose',
   ...Object.fromEntries(Array.from('123456789', (digit) => [digit, `class-${digit}`])),
 };
 /** @type {Record<string, [number, number]>} */
