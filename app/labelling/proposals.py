@@ -2,13 +2,14 @@
 
 The image embedding has 256 numbers for each cell of 16 x 16 canvas pixels. Weighted ridge regression from the cells of
 labelled photos to "belongs to the class" takes milliseconds and a few photos. Where it says yes on a new photo, points
-are set, and the decoder makes masks of them: of each point's three, the one that agrees most with the regression.
+are set, and boxes around regions; the decoder makes masks of them. Of each prompt's masks the one that agrees most with
+the regression is taken.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 from repvit_sam.backends import Backend
 from repvit_sam.canvas import LOGITS_STRIDE, CanvasFit
 from repvit_sam.embedding import EncodedPhoto, as_numpy, on_cpu
-from repvit_sam.masks import MASK_THRESHOLD, Mask, mask_at_photo_size
+from repvit_sam.masks import ALL_MASKS, MASK_THRESHOLD, Mask, mask_at_photo_size
 from repvit_sam.prompts import CanvasPrompts
 
 _STRIDE = 16  # canvas pixels of a cell
 _RIDGE = 1e-2  # of the mean of the diagonal
 _BELONGS = 0.5  # the regression is trained towards 0 and 1
-_MAX_POINTS = 48
+_MAX_PROMPTS = 48
+_LEAST_REGION = 4  # cells that get a box
 _APART = 5  # cells: the window in which a point is the highest
 _MIN_AGREEMENT = 0.4  # between a mask and the regression, see ``_agreement``
 _MAX_OVERLAP = 0.5  # IoU with a mask that agrees more
@@ -115,29 +117,89 @@ def propose(backend: Backend, encoded: EncodedPhoto, weights: Mapping[Any, Float
         return []
     categories, cells = list(weights), _features(encoded)
     heat = np.clip(np.stack([cells @ weights[category] for category in categories], axis=-1), 0, 1)  # (h, w, classes)
-    points = [(c, *place) for c in range(len(categories)) for place in _peaks(heat, c)]
-    points = sorted(points, key=lambda point: -float(heat[point[1], point[2], point[0]]))[:_MAX_POINTS]
-    found: list[tuple[float, int, tuple[int, int], Any, float, NDArray[np.bool_]]] = []
-    for start in range(0, len(points), _AT_ONCE):
-        batch = points[start : start + _AT_ONCE]
-        logits, ious = _decode(backend, encoded, [place for _, *place in batch])
-        for (number, row, column), candidates, candidate_ious in zip(batch, logits, ious, strict=True):
-            small = _cells_of(candidates, encoded.fit, (cells.shape[0], cells.shape[1]))
-            agreements = [_agreement(mask, heat[..., number], (row, column)) for mask in small]
-            best = int(np.argmax(agreements))
-            inside = np.asarray(candidates[best] > MASK_THRESHOLD)
-            found.append(
-                (agreements[best], number, (row, column), candidates[best], float(candidate_ious[best]), inside)
-            )
-    found.sort(key=lambda item: -item[0])
-    kept: list[tuple[float, int, tuple[int, int], Any, float, NDArray[np.bool_]]] = []
-    for item in found:
-        if item[0] >= _MIN_AGREEMENT and all(_iou(item[5], other[5]) <= _MAX_OVERLAP for other in kept):
+    prompts = [prompt for number in range(len(categories)) for prompt in _prompts(heat, number)]
+    prompts = sorted(prompts, key=lambda prompt: -float(heat[prompt.place][prompt.number]))[:_MAX_PROMPTS]
+    found = [
+        candidate
+        for with_boxes in (False, True)
+        for candidate in _candidates(backend, encoded, heat, [p for p in prompts if (p.box is not None) == with_boxes])
+    ]
+    kept: list[_Candidate] = []
+    for item in sorted(found, key=lambda candidate: -candidate.score):
+        if item.score >= _MIN_AGREEMENT and all(_iou(item.inside, other.inside) <= _MAX_OVERLAP for other in kept):
             kept.append(item)
     return [
-        Proposal(categories[number], mask_at_photo_size(logits, encoded.fit), iou, score, _centre(place, encoded.fit))
-        for score, number, place, logits, iou, _ in kept
+        Proposal(
+            categories[item.prompt.number],
+            mask_at_photo_size(item.low_res_logits, encoded.fit),
+            item.predicted_iou,
+            item.score,
+            _centre(item.prompt.place, encoded.fit),
+        )
+        for item in kept
     ]
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """A place where a class is found: row and column of a cell, and perhaps a box in cells (x0, y0, x1, y1)."""
+
+    number: int  # of the class
+    place: tuple[int, int]
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """The best mask of a prompt; ``inside``: its low-resolution logits above the threshold."""
+
+    prompt: _Prompt
+    score: float
+    low_res_logits: Any
+    predicted_iou: float
+    inside: NDArray[np.bool_]
+
+
+def _candidates(
+    backend: Backend, encoded: EncodedPhoto, heat: Floats, prompts: Sequence[_Prompt]
+) -> Iterator[_Candidate]:
+    """For each prompt, which all have a box or none, the mask that agrees most with the regression."""
+    for start in range(0, len(prompts), _AT_ONCE):
+        batch = prompts[start : start + _AT_ONCE]
+        logits, ious = backend.decode(encoded.image_embedding, _on_canvas(batch, encoded.fit), ALL_MASKS)
+        for prompt, low_res_logits, iou_predictions in zip(batch, on_cpu(logits), as_numpy(ious), strict=True):
+            covers = _cells_of(low_res_logits, (heat.shape[0], heat.shape[1]))
+            scores = [_agreement(cover, heat[..., prompt.number], prompt.place) for cover in covers]
+            best = int(np.argmax(scores))
+            inside = np.asarray(low_res_logits[best] > MASK_THRESHOLD)
+            yield _Candidate(prompt, scores[best], low_res_logits[best], float(iou_predictions[best]), inside)
+
+
+def _prompts(heat: Floats, number: int) -> Iterator[_Prompt]:
+    """Points where a class has its highest heat around and more than every other class, and boxes around regions."""
+    own = np.ascontiguousarray(cv2.GaussianBlur(heat[..., number], (3, 3), 0))
+    wins = (heat.argmax(-1) == number) & (own > _BELONGS)
+    highest = wins & (own >= cv2.dilate(own, np.ones((_APART, _APART), np.uint8)))
+    for row, column in zip(*np.nonzero(highest), strict=True):
+        yield _Prompt(number, (int(row), int(column)))
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(wins.astype(np.uint8))
+    for region in range(1, count):
+        x, y, width, height, area = stats[region].tolist()
+        if area >= _LEAST_REGION:
+            hottest = np.unravel_index(np.where(regions == region, own, 0).argmax(), own.shape)
+            yield _Prompt(number, (int(hottest[0]), int(hottest[1])), (x, y, x + width, y + height))
+
+
+def _on_canvas(prompts: Sequence[_Prompt], fit: CanvasFit) -> CanvasPrompts:
+    height, width = fit.content_hw
+    places = np.array([[prompt.place[1], prompt.place[0]] for prompt in prompts], dtype=np.float32)
+    coords = np.minimum((places + 0.5) * _STRIDE, [width - 1, height - 1]).astype(np.float32)
+    boxes = np.array([prompt.box for prompt in prompts if prompt.box], dtype=np.float32) * _STRIDE
+    return CanvasPrompts(
+        coords[:, None],
+        np.ones((len(coords), 1), dtype=np.float32),
+        np.minimum(boxes, [width, height, width, height]).astype(np.float32) if len(boxes) else None,
+    )
 
 
 def _features(encoded: EncodedPhoto) -> Floats:
@@ -153,14 +215,6 @@ def _sums(cells: Floats, weights: Floats) -> CellSums:
     return CellSums(float(weights.sum()), weighted.sum(0, dtype=np.float64), (weighted.T @ cells).astype(np.float64))
 
 
-def _peaks(heat: Floats, number: int) -> list[tuple[int, int]]:
-    """Rows and columns where a class has its highest heat around, and more than every other class."""
-    own = np.ascontiguousarray(cv2.GaussianBlur(heat[..., number], (3, 3), 0))
-    highest = own >= cv2.dilate(own, np.ones((_APART, _APART), np.uint8))
-    wins = (heat.argmax(-1) == number) & (own > _BELONGS)
-    return [(int(row), int(column)) for row, column in zip(*np.nonzero(highest & wins), strict=True)]
-
-
 def _centre(place: tuple[int, int], fit: CanvasFit) -> tuple[float, float]:
     """x and y of a cell's centre in photo pixels."""
     row, column = place
@@ -169,18 +223,8 @@ def _centre(place: tuple[int, int], fit: CanvasFit) -> tuple[float, float]:
     return min(x, fit.photo_hw[1] - 1.0), min(y, fit.photo_hw[0] - 1.0)
 
 
-def _decode(backend: Backend, encoded: EncodedPhoto, places: Sequence[Sequence[int]]) -> tuple[Any, NDArray[Any]]:
-    """Three masks for a click on each cell: low_res_logits (B, 3, S/4, S/4) on the CPU, and predicted IoU (B, 3)."""
-    coords = (np.array([[column, row] for row, column in places], dtype=np.float64) + 0.5) * _STRIDE
-    height, width = encoded.fit.content_hw
-    coords = np.minimum(coords, [width - 1, height - 1])
-    prompts = CanvasPrompts(coords[:, None].astype(np.float32), np.ones((len(coords), 1), dtype=np.float32))
-    logits, ious = backend.decode(encoded.image_embedding, prompts, slice(1, 4))
-    return on_cpu(logits), as_numpy(ious)
-
-
-def _cells_of(logits: Any, fit: CanvasFit, cells_hw: tuple[int, int]) -> list[Floats]:
-    """(3, S/4, S/4) logits -> how much of each cell (h, w) every mask covers."""
+def _cells_of(logits: Any, cells_hw: tuple[int, int]) -> list[Floats]:
+    """(C, S/4, S/4) logits -> how much of each cell (h, w) every mask covers."""
     step = _STRIDE // LOGITS_STRIDE
     rows, columns = cells_hw
     inside = np.asarray(logits > MASK_THRESHOLD)[:, : rows * step, : columns * step].astype(np.float32)

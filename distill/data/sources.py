@@ -21,8 +21,8 @@ def read_sources(sources: Sequence[Source]) -> PhotoSet:
     """All photos of all sources, in the order given, sorted by name within a folder.
 
     Args:
-        sources: each a folder of photos, a folder of tars, a COCO-format folder (``images/`` and
-            ``annotations.json``), a mapping of ``images`` and ``annotations`` for COCO's own layout, a tar of photos,
+        sources: each a folder of photos, a folder of tars, a COCO-format folder (``annotations.json``, and the
+            photos in ``images/`` or beside it), a mapping of ``images`` and ``annotations`` for COCO's own layout, a tar of photos,
             a tar of SA-1B (``.jpg`` with ``.json``), or a ``.txt`` list of such paths, relative to the list.
 
     Raises:
@@ -57,8 +57,9 @@ def _read_source(source: Source) -> PhotoSet:
         return read_tar(path)
     if not path.is_dir():
         raise ValueError(f"{path} does not exist, or is none of: a folder, a .tar, a .txt list")
-    if (path / "annotations.json").is_file() and (path / "images").is_dir():
-        return _read_coco(path / "images", path / "annotations.json", path.name)
+    annotations, images = path / "annotations.json", path / "images"
+    if annotations.is_file():  # without images/, the photos lie beside it, as `repvit-sam label` leaves them
+        return _read_coco(images if images.is_dir() else path, annotations, path.name)
     tars = sorted(path.glob("*.tar"))
     if tars:
         return PhotoSet.joined(read_tar(tar) for tar in tars)

@@ -47,7 +47,9 @@ class LabelledPhoto:
 
 
 class CocoFolder:
-    """The photos of ``FOLDER/images/`` with the instances of ``FOLDER/annotations.json``, ordered by image id.
+    """The photos of ``FOLDER/images/``, or of ``FOLDER``, with the instances of ``FOLDER/annotations.json``.
+
+    They are ordered by image id.
 
     Args:
         folder: may be None if ``images`` and ``annotations`` are given.
@@ -72,11 +74,15 @@ class CocoFolder:
         boxes: bool = False,
     ) -> None:
         if folder:
-            annotations, images = annotations or folder / "annotations.json", images or folder / "images"
+            inside = folder / "images"
+            annotations = annotations or folder / "annotations.json"
+            images = images or (inside if inside.is_dir() else folder)
         if not images or not annotations:
             raise ValueError("give a folder with images/ and annotations.json, or both --images and --annotations")
         if folder and not (annotations.is_file() and images.is_dir()):
-            raise ValueError(f"{folder} is no COCO-format folder: expected {annotations} and {images}/")
+            raise ValueError(
+                f"{folder} is no COCO-format folder: expected {annotations}, photos in images/ or beside it"
+            )
         self.images, self.annotations = images, annotations
         read = read_annotations(annotations, images, limit)
         self._photos = {str(image_id): (read.paths[image_id], read.images[image_id]) for image_id in read.image_ids}

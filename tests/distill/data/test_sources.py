@@ -33,6 +33,9 @@ def test_coco_annotations_become_masks_without_crowds(tmp_path, formula_photo):
     assert mask.sum() == pytest.approx(2500, rel=0.05)
     same = read_sources([{"images": str(tmp_path / "images"), "annotations": str(tmp_path / "annotations.json")}])
     assert same.items[0].annotations == item.annotations
+    (tmp_path / "images" / "a.png").rename(tmp_path / "a.png")  # beside the annotations, as `repvit-sam label` has them
+    (tmp_path / "images").rmdir()
+    assert read_sources([str(tmp_path)]).items[0].annotations == item.annotations
 
 
 def test_a_list_names_sources_relative_to_itself(tmp_path, photos_folder, sa1b_tar):

@@ -34,6 +34,12 @@ def test_photos_are_found_by_place_and_by_key(folder):
     assert photos.entry("7")["width"] == 301
 
 
+def test_photos_may_lie_beside_the_annotations(folder):
+    (folder / "images" / "photo.png").rename(folder / "photo.png")
+    (folder / "images").rmdir()
+    assert CocoFolder(folder)[0].path == folder / "photo.png"
+
+
 def test_lvis_has_no_crowds_and_names_photos_by_url(folder, tmp_path):
     def as_lvis(content):
         for image in content["images"]:
