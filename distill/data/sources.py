@@ -22,8 +22,9 @@ def read_sources(sources: Sequence[Source]) -> PhotoSet:
 
     Args:
         sources: each a folder of photos, a folder of tars, a COCO-format folder (``annotations.json``, and the
-            photos in ``images/`` or beside it), a mapping of ``images`` and ``annotations`` for COCO's own layout, a tar of photos,
-            a tar of SA-1B (``.jpg`` with ``.json``), or a ``.txt`` list of such paths, relative to the list.
+            photos in ``images/`` or beside it), a mapping of ``images`` and ``annotations`` for COCO's own layout, a
+            tar of photos, a tar of SA-1B (``.jpg`` with ``.json``), or a ``.txt`` list of such paths, relative to the
+            list.
 
     Raises:
         ValueError: a source does not exist, is none of these, or holds no photo; or two photos have the same name.
