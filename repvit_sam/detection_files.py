@@ -203,24 +203,27 @@ def read_detections(path: Path, annotations: Path | None = None) -> DetectionFil
     tables: list[tuple[Path, Any]] = [(annotations, read_json(annotations))] if annotations else []
     if isinstance(content, dict):
         tables.insert(0, (path, content))
-        rows = content.get("annotations")
-        crowds = isinstance(rows, list) and any(isinstance(row, dict) and row.get("iscrowd") for row in rows)
-        if crowds:  # a region of many objects is no box of one
-            rows = [row for row in rows if not row.get("iscrowd")]
-        entries = parse_results(path, rows, score=1.0)
+        entries = parse_results(path, _without_crowds(content.get("annotations")), score=1.0)
     else:
         entries = parse_results(path, content)
     images = next((found for source, table in tables if (found := _images(source, table))), {})
-    categories = next((found for source, table in tables if (found := _categories(source, table))), {})
+    categories = next((named for source, table in tables if (named := _categories(source, table))), {})
     by_name: dict[str | None, list[BoxEntry]] = defaultdict(list)
     for entry in entries:
         by_name[_name_of(path, entry, images)].append(entry)
     nameless = by_name.pop(None, [])
     if nameless and by_name:
         raise PromptError(f"{path}: {len(nameless)} of {len(entries)} entries have neither file_name nor image_id")
-    named = {name: rows for name, rows in by_name.items() if name is not None}
-    known = {name: FileImage(name) for name in named} | {image.name: image for image in images.values()}
-    return DetectionFile(path, named, nameless, known, categories)
+    by_photo = {name: its for name, its in by_name.items() if name is not None}
+    known = {name: FileImage(name) for name in by_photo} | {image.name: image for image in images.values()}
+    return DetectionFile(path, by_photo, nameless, known, categories)
+
+
+def _without_crowds(rows: Any) -> Any:
+    """A crowd region is around many objects, not one."""
+    if not isinstance(rows, list):
+        return rows
+    return [row for row in rows if not (isinstance(row, dict) and row.get("iscrowd"))]
 
 
 def _entry(row: Mapping[str, Any], score: float | None) -> BoxEntry:

@@ -108,12 +108,12 @@ class TextDetector:
         picture = read_photo(photo)
         with torch.inference_mode():
             boxes, scores, numbers = kind.find(self, Image.fromarray(picture), labels, box_threshold, text_threshold)
-        numbers = numbers.cpu().numpy()
+        label_numbers = numbers.cpu().numpy()
         found = Detections(
             boxes.double().cpu().numpy(),
-            tuple(labels[number] for number in numbers),
+            tuple(labels[number] for number in label_numbers),
             scores.double().cpu().numpy(),
-            numbers.astype(np.int64) + 1,
+            label_numbers.astype(np.int64) + 1,
         )
         height, width = picture.shape[:2]
         return _without_duplicates(found.within((height, width)), _share("nms_iou", nms_iou)).best(max_boxes)
@@ -302,22 +302,25 @@ def _read(source: str) -> tuple[str, Any, Any, set[str]]:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """No progress bars and no reports below an error while files are read; afterwards as it was.
+    """No progress bars and no messages below an error while files are read; afterwards as it was.
 
     Raises:
         RepVitSamError: it is not installed.
     """
     try:
+        from huggingface_hub.utils import logging as hub_settings
         from transformers.utils import logging as settings
     except ImportError as error:
         raise RepVitSamError(f"text prompts need transformers ({error}): pip install 'repvit-sam[text]'") from None
-    level, bars = settings.get_verbosity(), settings.is_progress_bar_enabled()
+    levels, bars = (settings.get_verbosity(), hub_settings.get_verbosity()), settings.is_progress_bar_enabled()
     settings.set_verbosity_error()
+    hub_settings.set_verbosity_error()  # five lines about five attempts to connect
     settings.disable_progress_bar()
     try:
         yield
     finally:
-        settings.set_verbosity(level)
+        settings.set_verbosity(levels[0])
+        hub_settings.set_verbosity(levels[1])
         if bars:
             settings.enable_progress_bar()
 
