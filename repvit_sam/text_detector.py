@@ -43,7 +43,7 @@ class _Kind:
 
     Attributes:
         find: (detector, photo as a PIL image, labels, box_threshold, text_threshold) -> boxes (N, 4), scores (N,) and
-            the index of each box's label (N,).
+            the index of each box's label (N,), on the CPU.
         box_threshold, text_threshold: what its authors' examples take.
     """
 
@@ -108,11 +108,11 @@ class TextDetector:
         picture = read_photo(photo)
         with torch.inference_mode():
             boxes, scores, numbers = kind.find(self, Image.fromarray(picture), labels, box_threshold, text_threshold)
-        label_numbers = numbers.cpu().numpy()
+        label_numbers = numbers.numpy()
         found = Detections(
-            boxes.double().cpu().numpy(),
+            boxes.double().numpy(),
             tuple(labels[number] for number in label_numbers),
-            scores.double().cpu().numpy(),
+            scores.double().numpy(),
             label_numbers.astype(np.int64) + 1,
         )
         height, width = picture.shape[:2]
@@ -212,10 +212,11 @@ def _find_by_token(
     (found,) = detector.processor.post_process_grounded_object_detection(
         outputs, tokens[None], threshold=-1.0, text_threshold=1.0, target_sizes=[(picture.height, picture.width)]
     )
-    token_scores = outputs.logits[0, :, : len(tokens)].sigmoid()  # (Q, T)
-    label_scores, numbers = _label_scores(detector, token_scores, tokens, labels).max(dim=1)
-    kept = (found["scores"] > box_threshold) & (label_scores > text_threshold)
-    return found["boxes"][kept], found["scores"][kept], numbers[kept]
+    token_scores = outputs.logits[0, :, : len(tokens)].sigmoid().cpu()  # (Q, T)
+    label_scores, numbers = _label_scores(detector, token_scores, tokens.cpu(), labels).max(dim=1)
+    boxes, scores = found["boxes"].cpu(), found["scores"].cpu()
+    kept = (scores > box_threshold) & (label_scores > text_threshold)
+    return boxes[kept], scores[kept], numbers[kept]
 
 
 def _label_scores(detector: TextDetector, token_scores: Tensor, tokens: Tensor, labels: Sequence[str]) -> Tensor:
@@ -249,7 +250,7 @@ def _find_by_label(
     (found,) = detector.processor.post_process_grounded_object_detection(
         outputs, threshold=box_threshold, target_sizes=[(picture.height, picture.width)]
     )
-    return found["boxes"], found["scores"], found["labels"]
+    return found["boxes"].cpu(), found["scores"].cpu(), found["labels"].cpu()
 
 
 _KINDS = {

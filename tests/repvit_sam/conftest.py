@@ -93,7 +93,7 @@ def grounding_dino_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def owlv2_folder(tmp_path_factory):
-    return save_owl(tmp_path_factory.mktemp("detectors") / "owlv2", "owlv2")
+    return save_owl(tmp_path_factory.mktemp("detectors") / "owlv2", "Owlv2")
 
 
 @pytest.fixture(params=PROMPTS)

@@ -16,7 +16,7 @@ from repvit_sam.detections import Detections
 from repvit_sam.errors import CheckpointError, FetchError, PromptError, RepVitSamError
 from repvit_sam.text_detector import load_text_detector, text_labels
 
-from .tiny_detectors import save_owl
+from .tiny_detectors import save_grounding_dino, save_owl
 
 ALL = {"box_threshold": 0.0, "text_threshold": 0.0, "nms_iou": 1.0}
 
@@ -33,10 +33,16 @@ def owlv2(owlv2_folder):
 
 @pytest.fixture(scope="module")
 def owlvit(tmp_path_factory):
-    return load_text_detector(save_owl(tmp_path_factory.mktemp("owlvit"), "owlvit"), device="cpu")
+    return load_text_detector(save_owl(tmp_path_factory.mktemp("owlvit"), "OwlViT"), device="cpu")
 
 
-@pytest.fixture(params=["grounding_dino", "owlv2", "owlvit"])
+@pytest.fixture(scope="module")
+def mm_grounding_dino(tmp_path_factory):
+    folder = save_grounding_dino(tmp_path_factory.mktemp("mm-grounding-dino"), "MMGroundingDino")
+    return load_text_detector(folder, device="cpu")
+
+
+@pytest.fixture(params=["grounding_dino", "mm_grounding_dino", "owlv2", "owlvit"])
 def detector(request):
     return request.getfixturevalue(request.param)
 

@@ -13,13 +13,13 @@ _BERT_NUMBERS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]":
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def save_grounding_dino(folder):
-    """Grounding DINO of 1 MB, as ``save_pretrained`` writes it."""
-    from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
+def save_grounding_dino(folder, name="GroundingDino"):
+    """Grounding DINO of 1 MB, or MM Grounding DINO ("MMGroundingDino"), as ``save_pretrained`` writes it."""
+    import transformers
 
     _write_bert_tokenizer(folder)
     torch.manual_seed(0)
-    config = GroundingDinoConfig(
+    config = getattr(transformers, f"{name}Config")(
         backbone_config={
             "model_type": "swin",
             "image_size": 64,
@@ -46,7 +46,7 @@ def save_grounding_dino(folder):
         decoder_attention_heads=2,
         d_model=32,
     )
-    GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    getattr(transformers, f"{name}ForObjectDetection")(config).save_pretrained(folder)
     _write_json(
         folder / "preprocessor_config.json",
         {
@@ -59,8 +59,8 @@ def save_grounding_dino(folder):
 
 
 def save_owl(folder, name):
-    """OWLv2 or OWL-ViT ("owlv2", "owlvit") of 0.1 MB."""
-    from transformers import Owlv2Config, Owlv2ForObjectDetection, OwlViTConfig, OwlViTForObjectDetection
+    """OWLv2 or OWL-ViT ("Owlv2", "OwlViT") of 0.1 MB."""
+    import transformers
 
     _write_clip_tokenizer(folder)
     torch.manual_seed(0)
@@ -68,15 +68,13 @@ def save_owl(folder, name):
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "image_size": 64}
     text |= {"num_attention_heads": 2, "pad_token_id": 0, "bos_token_id": 58, "eos_token_id": 59}
     vision |= {"num_attention_heads": 2, "patch_size": 16}
-    kinds = {"owlv2": (Owlv2Config, Owlv2ForObjectDetection), "owlvit": (OwlViTConfig, OwlViTForObjectDetection)}
-    config, network = kinds[name]
-    network(config(text_config=text, vision_config=vision, projection_dim=16)).save_pretrained(folder)
-    title = {"owlv2": "Owlv2", "owlvit": "OwlViT"}[name]
+    config = getattr(transformers, f"{name}Config")(text_config=text, vision_config=vision, projection_dim=16)
+    getattr(transformers, f"{name}ForObjectDetection")(config).save_pretrained(folder)
     _write_json(
         folder / "preprocessor_config.json",
         {
-            "image_processor_type": f"{title}ImageProcessor",
-            "processor_class": f"{title}Processor",
+            "image_processor_type": f"{name}ImageProcessor",
+            "processor_class": f"{name}Processor",
             "size": {"height": 64, "width": 64},
         },
     )
