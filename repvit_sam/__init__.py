@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .build import build_repvit_sam, sam_model_registry
+    from .detections import DetectedMasks, Detections
     from .embedding import EncodedPhoto
     from .errors import (
         CheckpointError,
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
     from .modeling.sam import SamModel
     from .photo import read_photo
     from .predictor import SamPredictor
+    from .text_detector import load_text_detector
 
 _HOMES = {
     "CheckpointError": ".errors",
+    "DetectedMasks": ".detections",
+    "Detections": ".detections",
     "EncodedPhoto": ".embedding",
     "ExportError": ".errors",
     "FetchError": ".errors",
@@ -48,6 +52,7 @@ _HOMES = {
     "build_repvit_sam": ".build",
     "example_photo": ".example_photos",
     "load": ".loading",
+    "load_text_detector": ".text_detector",
     "read_photo": ".photo",
     "sam_model_registry": ".build",
 }
@@ -55,6 +60,8 @@ _HOMES = {
 __version__ = "0.1.0"
 __all__ = [
     "CheckpointError",
+    "DetectedMasks",
+    "Detections",
     "EncodedPhoto",
     "ExportError",
     "FetchError",
@@ -68,6 +75,7 @@ __all__ = [
     "build_repvit_sam",
     "example_photo",
     "load",
+    "load_text_detector",
     "read_photo",
     "sam_model_registry",
 ]

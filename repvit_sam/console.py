@@ -51,11 +51,11 @@ def spinner(text: str) -> Status:
 
 
 @contextmanager
-def loading_model() -> Iterator[None]:
+def loading_model(what: str = "the model") -> Iterator[None]:
     """A spinner that shows what ``load`` logs: a conversion that takes seconds; warnings stay, a line each."""
     log = logging.getLogger("repvit_sam")
     level = log.level
-    with spinner("loading the model") as status:
+    with spinner(f"loading {what}") as status:
         handler = _ToSpinner(status)
         log.addHandler(handler)
         log.setLevel(logging.INFO)

@@ -72,7 +72,7 @@ class CheckpointError(RepVitSamError, ValueError):
 
 
 class FetchError(RepVitSamError, OSError):
-    """A checkpoint could not be downloaded (``repvit-sam weights fetch``).
+    """A checkpoint (``repvit-sam weights fetch``) or a text detector could not be downloaded.
 
     Example:
         >>> import repvit_sam

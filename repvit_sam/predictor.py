@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .backends import Backend, as_backend, torch_model_of
 from .canvas import LOGITS_STRIDE, CanvasFit, photo_to_canvas
+from .detections import DetectedMasks
 from .embedding import EncodedPhoto, as_numpy, load_embedding, save_embedding
 from .errors import PhotoError, PhotoNotSetError, PromptError
 from .masks import ALL_MASKS, MASK_THRESHOLD, logits_in_parts, logits_to_photo, mask_slice, write_mask
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from segment_anything.modeling import Sam
     from segment_anything.utils.transforms import ResizeLongestSide
     from torch import Tensor
+
+    from .detections import Detector
 
 _PROMPTS_PER_BATCH = 32  # decoded at once; masks.py limits the memory of logits at photo size
 
@@ -285,6 +288,54 @@ class SamPredictor:
         given = (masks, unrated, prompts.mask_input)
         refined = refine_prediction(self.backend, encoded, prompts, given, return_logits)
         return refined if prompts.batched else (refined[0][0], refined[1][0], refined[2][0])
+
+    def predict_text(
+        self,
+        text: str | Sequence[str],
+        detector: Detector,
+        box_threshold: float | None = None,
+        text_threshold: float | None = None,
+        *,
+        refine: bool = False,
+    ) -> DetectedMasks:
+        """A mask for everything in the photo that a text names: a detector gives boxes, this model a mask for each.
+
+        Args:
+            text: labels separated by full stops, commas or semicolons, "cat. remote control."; or a list of labels.
+            detector: of ``repvit_sam.load_text_detector``, or any object with its method ``detect``.
+            box_threshold, text_threshold: scores that boxes and labels must exceed; None takes the detector's own.
+            refine: as in ``predict``.
+
+        Returns:
+            masks (N, H, W), labels, scores, boxes and predicted IoU, highest score first; N is 0 where nothing is
+            found.
+
+        Raises:
+            PhotoNotSetError: before ``set_image``, or where the photo itself is not known (see ``predict``).
+            PromptError: no label in the text, or more than the detector reads.
+
+        Example:
+            >>> import numpy as np, repvit_sam
+            >>> class Cups:  # in place of repvit_sam.load_text_detector("IDEA-Research/grounding-dino-tiny")
+            ...     def detect(self, photo, text, box_threshold=None, text_threshold=None):
+            ...         boxes, scores = np.array([[170.0, 12, 425, 282]]), np.array([0.9])
+            ...         return repvit_sam.Detections(boxes, ("cup",), scores, np.array([1]))
+            >>> predictor = repvit_sam.SamPredictor(repvit_sam.load("small", device="cpu"))
+            >>> predictor.set_image(repvit_sam.example_photo("coffee"))
+            >>> found = predictor.predict_text("cup. spoon.", Cups())
+            >>> found.masks.shape, found.labels, found.scores
+            ((1, 400, 600), ('cup',), array([0.9]))
+        """
+        photo = self.encoded.photo
+        if photo is None:
+            raise PhotoNotSetError(
+                "a text needs the photo, but only its embedding is set; call set_image(photo) for predict_text"
+            )
+        found = detector.detect(photo, text, box_threshold, text_threshold)
+        masks, iou_predictions, _ = self.predict(
+            box=found.boxes_xyxy, multimask_output=False, batched=True, refine=refine
+        )
+        return DetectedMasks(masks[:, 0], found.labels, found.scores, found.boxes_xyxy, iou_predictions[:, 0])
 
     def predict_torch(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from .masks import Mask, mask_extent
 from .photo import Photo
@@ -77,6 +78,32 @@ def draw_prompts(
     return picture
 
 
+def draw_labels(picture: Photo, labels: Sequence[tuple[str, Sequence[float]]]) -> Photo:
+    """A copy with labels, each with its box (XYXY): above the box's top edge, else under it.
+
+    A label for which there is no room, because the photo is too small or an earlier label is there, is left out.
+    """
+    height, width = picture.shape[:2]
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(max(11, round(max(height, width) / 50)))
+    margin = _line_width(picture) + 1
+    taken: list[tuple[float, float, float, float]] = []
+    for label, (x0, y0, _, _) in labels:
+        left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+        wide, high = right - left + 2 * margin, bottom - top + 2 * margin
+        x = max(0, min(x0, width - wide))
+        for y in (y0 - high, y0):
+            place = (x, y, x + wide, y + high)
+            fits = y >= 0 and place[2] <= width and place[3] <= height
+            if fits and not any(_overlap(place, other) for other in taken):
+                draw.rectangle(place, fill=_POINT_COLOURS[1])
+                draw.text((x + margin - left, y + margin - top), label, fill=(0, 0, 0), font=font)
+                taken.append(place)
+                break
+    return np.array(image)
+
+
 def cut_out(photo: Photo, mask: Mask, feather: float = 0.0) -> NDArray[np.uint8]:
     """(H, W, 4) RGBA: the object; the rest is transparent, and black, so that the file does not contain it.
 
@@ -101,6 +128,11 @@ def crop_to(picture: NDArray[np.uint8], mask: Mask, margin: float = 0.0) -> NDAr
 def mask_picture(mask: Mask) -> NDArray[np.uint8]:
     """(H, W) uint8: 255 for the object, 0 for the rest."""
     return mask.astype(np.uint8) * 255
+
+
+def _overlap(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether two boxes (XYXY) have a point in common."""
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
 def _outline(picture: Photo, mask: Mask, colour: tuple[int, int, int]) -> None:

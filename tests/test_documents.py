@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import repvit_sam
 
 from .conftest import PHOTOS
+from .repvit_sam.tiny_detectors import save_owl
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,12 +31,33 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert len(names["records"]) > 1
 
 
+def test_the_python_of_text_prompts_runs(tmp_path, monkeypatch, coffee):
+    """With a detector of random weights and a light model in place of those it names."""
+    detector = repvit_sam.load_text_detector(save_owl(tmp_path / "detector", "OwlViT"), device="cpu")
+    model = repvit_sam.load("small", device="cpu", canvas=256)
+    monkeypatch.setattr(repvit_sam, "load_text_detector", lambda name: detector)
+    monkeypatch.setattr(repvit_sam, "load", lambda name: model)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PHOTOS / "coffee.jpg", "photo.jpg")
+    Path("detections.json").write_text('[{"category_id": 47, "bbox": [170, 12, 255, 270], "score": 0.9}]')
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "text.md").read_text(encoding="utf-8"), re.S)
+    names: dict = {}
+    exec(compile(blocks[0], "docs/text.md", "exec"), names)
+    assert set(names["found"].labels) <= {"cat", "remote control"}
+    exec(compile(blocks[1], "docs/text.md", "exec"), names)
+    assert names["masks"].shape == (1, 1, 400, 600)
+    names |= {"boxes_xyxy": torch.tensor(names["found"].boxes_xyxy), "photo": coffee}
+    exec(compile(blocks[2], "docs/text.md", "exec"), names)
+    assert names["masks"].shape == (1, 1, 400, 600)
+
+
 def test_the_commands_of_the_readme_exist():
     from typer.testing import CliRunner
 
     from repvit_sam.cli import app
 
-    for line in re.findall(r"^repvit-sam (.*?)(?:\s+#.*)?$", README, re.M):
+    text = README + (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
+    for line in re.findall(r"^repvit-sam (.*?)(?:\s+#.*)?$", text, re.M):
         words = [word for word in line.split()[:2] if word.isalpha() and word not in ("default",)]
         result = CliRunner().invoke(app, [*words, "--help"])
         assert result.exit_code == 0, line
@@ -49,6 +72,7 @@ DOCUMENTS = [
     "docs/deployment.md",
     "docs/page.md",
     "docs/python.md",
+    "docs/text.md",
     "docs/evaluation.md",
     "docs/training.md",
     "weights/README.md",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from repvit_sam.detection_files import BoxEntry, parse_results, read_json
+from repvit_sam.detections import xywh_to_xyxy
 
 from .annotations import Annotations
 
@@ -72,35 +73,17 @@ def read_boxes(path: Path, annotations: Annotations, most: int) -> dict[int, Box
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing; --boxes takes a COCO results list, or the word {GROUND_TRUTH}")
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        by_image: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-        for row in rows:
-            x, y, width, height = (float(number) for number in row["bbox"])
-            score, _ = float(row["score"]), row["category_id"]
-            if not np.isfinite((x, y, width, height, score)).all():
-                raise ValueError(f"a box or a score of image {row['image_id']} is not finite")
-            if width > 0 and height > 0:
-                by_image[row["image_id"]].append(row)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is not a COCO results list: expected [{{image_id, category_id, bbox, score}}, ...] "
-            f"({type(error).__name__}: {error})"
-        ) from None
+    by_image: dict[int, list[BoxEntry]] = defaultdict(list)
+    for entry in parse_results(path, read_json(path)):
+        if not isinstance(entry.image_id, int):
+            raise ValueError(f"{path} has a box without an image_id that is a whole number, got {entry.image_id!r}")
+        if not entry.empty:
+            by_image[entry.image_id].append(entry)
     _check_same_data_set(path, by_image, annotations)
     return {image_id: _highest(by_image[image_id], most) for image_id in annotations.image_ids if image_id in by_image}
 
 
-def xywh_to_xyxy(boxes_xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """(B, 4) x, y, width, height -> (B, 4) corners, in float64."""
-    boxes = np.array(boxes_xywh, dtype=np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes
-
-
-def _check_same_data_set(
-    path: Path, by_image: Mapping[int, Sequence[Mapping[str, Any]]], annotations: Annotations
-) -> None:
+def _check_same_data_set(path: Path, by_image: Mapping[int, Sequence[BoxEntry]], annotations: Annotations) -> None:
     name = annotations.path.name
     unknown = sorted((image_id for image_id in by_image if image_id not in annotations.images), key=str)
     if unknown:
@@ -109,18 +92,21 @@ def _check_same_data_set(
             f"the first {unknown[0]}"
         )
     known = {category["id"] for category in annotations.content["categories"]}
-    for image_id, rows in by_image.items():
-        for row in rows:
-            if row["category_id"] not in known:
+    for image_id, entries in by_image.items():
+        for entry in entries:
+            if entry.category_id not in known:
                 raise ValueError(
-                    f"{path} belongs to another data set: it has category {row['category_id']} in image {image_id}, "
+                    f"{path} belongs to another data set: it has category {entry.category_id} in image {image_id}, "
                     f"{name} has no such category"
                 )
 
 
-def _highest(rows: Sequence[Mapping[str, Any]], most: int) -> Boxes:
-    scores = np.array([float(row["score"]) for row in rows])
+def _highest(entries: Sequence[BoxEntry], most: int) -> Boxes:
+    scores = np.array([entry.score for entry in entries])
     order = np.argsort(-scores, kind="stable")[:most]
+    best = [entries[i] for i in order]
     return Boxes(
-        xywh_to_xyxy([rows[i]["bbox"] for i in order]), scores[order], np.array([rows[i]["category_id"] for i in order])
+        xywh_to_xyxy([entry.box_xywh for entry in best]),
+        scores[order],
+        np.array([entry.category_id for entry in best]),
     )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from repvit_sam.detections import xywh_to_xyxy
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.rle import decode_rle
 
 from .annotations import Annotation, annotation_rle, read_annotations
-from .boxes import Box, xywh_to_xyxy
+from .boxes import Box
 
 
 @dataclass(frozen=True)

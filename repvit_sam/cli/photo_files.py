@@ -14,15 +14,17 @@ from rich.progress import Progress
 
 from ..canvas import CanvasFit, fit_photo, photo_to_canvas
 from ..console import progress_bar, say
+from ..detections import Detections
 from ..embedding import EncodedPhoto
 from ..errors import PhotoError, PromptError
 from ..masks import best_mask
 from ..photo import Photo, find_photos, read_photo
 from ..predictor import SamPredictor
 from ..prompts import check_prompts
+from .box_sources import BoxSource
 from .options import ModelOptions
 from .overlap import overlapped
-from .result_files import FoundMask, ObjectPrompt, ResultFiles
+from .result_files import DetectedObject, FoundMask, ObjectPrompt, ResultFiles
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,38 @@ def segment_photos(
 
     def compute(path: Path, opened: OpenedPhoto, bar: Progress) -> list[FoundMask]:
         task = bar.add_task(f"{path.name}: encoding", total=len(prompts))
-        assert opened.on_canvas
-        canvas, fit = opened.on_canvas
-        predictor.encoded = EncodedPhoto(backend.encode(canvas), fit, opened.photo)
+        predictor.encoded = _encode(predictor, opened)
         found = []
         for prompt in prompts:
             found += _predict(predictor, prompt, every_mask, refine)
             bar.update(task, advance=1, description=f"{path.name}: masks")
         return found
+
+    return _each_photo(words, out, Steps(read, compute, ResultFiles.write_found, model.checkpoint))
+
+
+def segment_boxes(
+    words: list[str], find: BoxSource, every_mask: bool, refine: bool, model: ModelOptions, out: Path
+) -> int:
+    """Masks for the boxes that a detector found in each photo, decoded in one batch; files as ``segment_photos``.
+
+    Returns:
+        how many photos failed; the error of each is on stderr.
+    """
+    predictor = SamPredictor(model.load())
+
+    def read(path: Path) -> OpenedPhoto:
+        photo = read_photo(path)
+        return OpenedPhoto(photo, photo_to_canvas(photo, predictor.backend.canvas_size))
+
+    def compute(path: Path, opened: OpenedPhoto, bar: Progress) -> list[FoundMask]:
+        task = bar.add_task(f"{path.name}: boxes", total=None)
+        found = find(path, opened.photo)
+        if not len(found):
+            return []
+        bar.update(task, description=f"{path.name}: masks of {len(found)} boxes")
+        predictor.encoded = _encode(predictor, opened)
+        return _predict_boxes(predictor, found, every_mask, refine)
 
     return _each_photo(words, out, Steps(read, compute, ResultFiles.write_found, model.checkpoint))
 
@@ -96,6 +122,25 @@ def everything_in_photos(words: list[str], settings: dict[str, Any], model: Mode
         return [files.write_everything(records)]
 
     return _each_photo(words, out, Steps(read, compute, write, model.checkpoint))
+
+
+def _encode(predictor: SamPredictor, opened: OpenedPhoto) -> EncodedPhoto:
+    assert opened.on_canvas
+    canvas, fit = opened.on_canvas
+    return EncodedPhoto(predictor.backend.encode(canvas), fit, opened.photo)
+
+
+def _predict_boxes(predictor: SamPredictor, found: Detections, every_mask: bool, refine: bool) -> list[FoundMask]:
+    boxes = found.boxes_xyxy.round(2)  # as they are written
+    masks, ious, _ = predictor.predict(box=boxes, multimask_output=every_mask, batched=True, refine=refine)
+    rows = zip(boxes, found.labels, found.category_ids, found.scores, masks, ious, strict=True)
+    return [
+        FoundMask(
+            ObjectPrompt((), tuple(box.tolist())), mask, float(iou), DetectedObject(label, int(number), float(score))
+        )
+        for box, label, number, score, several, predicted in rows
+        for mask, iou in zip(several, predicted, strict=True)
+    ]
 
 
 def _predict(predictor: SamPredictor, prompt: ObjectPrompt, every_mask: bool, refine: bool) -> list[FoundMask]:

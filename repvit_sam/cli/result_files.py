@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..files import atomic_write
 from ..masks import Mask, coco_bbox, mask_box_xyxy
 from ..photo import Photo
 from ..rle import decode_rle, encode_rle
-from ..visualize import cut_out, draw_prompts, mask_picture, overlay
+from ..visualize import cut_out, draw_labels, draw_prompts, mask_picture, overlay
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,44 @@ class ObjectPrompt:
 
 
 @dataclass(frozen=True)
+class DetectedObject:
+    """What a detector says of a box."""
+
+    label: str
+    category_id: int
+    score: float
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.score:.2f}"
+
+
+@dataclass(frozen=True)
 class FoundMask:
-    """A predicted mask (H, W) and its prompt."""
+    """A predicted mask (H, W) and its prompt.
+
+    Attributes:
+        detected: where a detector gave the prompt.
+    """
 
     prompt: ObjectPrompt
     mask: Mask
     predicted_iou: float
+    detected: DetectedObject | None = None
 
     def record(self) -> dict[str, Any]:
         """As written to masks.json: COCO's compressed RLE and bbox."""
         prompt: dict[str, Any] = {"points": [list(p) for p in self.prompt.points]}
         if self.prompt.box_xyxy is not None:
             prompt["box"] = list(self.prompt.box_xyxy)
+        detected: dict[str, Any] = {}
+        if self.detected:
+            detected = {
+                "category_id": self.detected.category_id,
+                "label": self.detected.label,
+                "score": round(self.detected.score, 4),
+            }
         return {
+            **detected,
             "segmentation": encode_rle(self.mask),
             "area": int(np.count_nonzero(self.mask)),
             "bbox": coco_bbox(self.mask),
@@ -77,7 +102,10 @@ class ResultFiles:
     folder: Path
 
     def write_found(self, found: Sequence[FoundMask]) -> list[str]:
-        """mask.png and cutout.png for each mask, overlay.png and masks.json; returns a line for each mask."""
+        """mask.png and cutout.png for each mask, overlay.png and masks.json; returns a line for each mask.
+
+        Where nothing is found, overlay.png and masks.json are written, and the line says so.
+        """
         lines = []
         for number, item in enumerate(found, 1):
             ending = f"_{number}" if len(found) > 1 else ""
@@ -86,16 +114,22 @@ class ResultFiles:
             _write_picture(self.folder / f"cutout{ending}.png", cut_out(self.photo, item.mask))
             x0, y0, x1, y1 = mask_box_xyxy(item.mask)
             area = np.count_nonzero(item.mask)
+            name = f" ({item.detected})" if item.detected else ""
             lines.append(
-                f"{self.photo_path} mask {number}: {area} px ({area / item.mask.size:.1%}), box {x0},{y0},{x1},{y1}, "
-                f"predicted IoU {item.predicted_iou:.3f} -> {mask_path}"
+                f"{self.photo_path} mask {number}{name}: {area} px ({area / item.mask.size:.1%}), "
+                f"box {x0},{y0},{x1},{y1}, predicted IoU {item.predicted_iou:.3f} -> {mask_path}"
             )
         points = [point for item in found for point in item.prompt.points]
         boxes = [item.prompt.box_xyxy for item in found if item.prompt.box_xyxy is not None]
         tinted = overlay(self.photo, [item.mask for item in found])
-        _write_picture(self.folder / "overlay.png", draw_prompts(tinted, points, boxes))
-        self._write_json([item.record() for item in found])
-        return lines
+        named = dict.fromkeys(
+            (str(item.detected), item.prompt.box_xyxy) for item in found if item.detected and item.prompt.box_xyxy
+        )  # once, also where a box has three masks
+        labelled = draw_labels(draw_prompts(tinted, points, boxes), list(named))
+        _write_picture(self.folder / "overlay.png", labelled)
+        categories = {item.detected.category_id: item.detected.label for item in found if item.detected}
+        path = self._write_json([item.record() for item in found], categories)
+        return lines or [f"{self.photo_path}: nothing found -> {path}"]
 
     def write_everything(self, records: Sequence[dict[str, Any]]) -> str:
         """overlay.png and masks.json for records of the mask generator in COCO's RLE; returns a line."""
@@ -108,14 +142,16 @@ class ResultFiles:
         )
         return f"{self.photo_path}: {len(records)} masks -> {json_path}, {overlay_path}"
 
-    def _write_json(self, records: list[dict[str, Any]]) -> Path:
-        content = {
+    def _write_json(self, records: list[dict[str, Any]], categories: Mapping[int, str] | None = None) -> Path:
+        content: dict[str, Any] = {
             "photo": self.photo_path.name,
             "height": self.photo.shape[0],
             "width": self.photo.shape[1],
             "checkpoint": ALIASES.get(self.checkpoint, self.checkpoint),
             "masks": records,
         }
+        if categories:
+            content["categories"] = [{"id": number, "name": name} for number, name in sorted(categories.items())]
         path = self.folder / "masks.json"
         with atomic_write(path) as beside:
             beside.write_text(json.dumps(content, indent=1))

@@ -7,6 +7,8 @@ import repvit_sam
 from repvit_sam.export import ExportConfig, export_coreml, export_onnx
 from repvit_sam.export.traceable import prepare
 
+from .tiny_detectors import save_grounding_dino, save_owl
+
 CANVAS = 256
 
 # on coffee.jpg, in its pixels: the cup, the saucer and the table
@@ -82,6 +84,16 @@ def coreml_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coreml")
     export_coreml(ExportConfig(checkpoint="small", out=folder, precision="fp16", canvas=CANVAS))
     return folder
+
+
+@pytest.fixture(scope="session")
+def grounding_dino_folder(tmp_path_factory):
+    return save_grounding_dino(tmp_path_factory.mktemp("detectors") / "grounding-dino")
+
+
+@pytest.fixture(scope="session")
+def owlv2_folder(tmp_path_factory):
+    return save_owl(tmp_path_factory.mktemp("detectors") / "owlv2", "Owlv2")
 
 
 @pytest.fixture(params=PROMPTS)

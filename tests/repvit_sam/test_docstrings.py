@@ -10,7 +10,7 @@ import repvit_sam
 import repvit_sam.build
 
 METHODS = (
-    *("set_image", "predict", "predict_all", "predict_torch"),
+    *("set_image", "predict", "predict_all", "predict_text", "predict_torch"),
     *("set_image_batch", "predict_batch", "save_embedding"),  # the last one shows load_embedding, too
 )
 # a dictionary has no docstring of its own; its module has the example

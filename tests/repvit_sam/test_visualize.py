@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from repvit_sam.visualize import COLOURS, crop_to, cut_out, draw_prompts, mask_picture, overlay
+from repvit_sam.visualize import COLOURS, crop_to, cut_out, draw_labels, draw_prompts, mask_picture, overlay
 
 GREY = np.full((40, 60, 3), 100, np.uint8)
 SQUARE, LARGE = np.zeros((2, 40, 60), bool)
@@ -41,3 +41,26 @@ def test_prompts_are_drawn_on_a_copy():
     assert picture[20, 30, 1] > picture[20, 30, 0]  # green
     assert picture[5, 5, 0] > picture[5, 5, 1]  # red
     assert (GREY == 100).all()
+
+
+def changed(labels):
+    """Rows and columns of what labels change on a grey picture, 200 wide and 100 high."""
+    grey = np.full((100, 200, 3), 100, np.uint8)
+    rows, columns = np.where((draw_labels(grey, labels) != grey).any(-1))
+    return rows, columns
+
+
+def test_a_label_stands_on_its_box_or_within_it_at_the_photos_edges():
+    rows, columns = changed([("cat 0.90", (20, 50, 120, 90))])
+    assert 20 < rows.min() < rows.max() <= 50
+    assert columns.min() == 20
+    rows, columns = changed([("cat 0.90", (180, 0, 200, 60))])
+    assert 0 <= rows.min() < rows.max() < 30
+    assert 100 < columns.min() < columns.max() == 199
+
+
+def test_a_label_without_room_is_left_out():
+    box = (20, 50, 120, 90)
+    once, twice, thrice = (len(changed([("cat", box)] * count)[0]) for count in (1, 2, 3))
+    assert once < twice == thrice  # above the box and under its edge, then nowhere
+    assert not len(changed([("a label of very many words, wider than the photo", box)])[0])

@@ -60,6 +60,7 @@ def test_an_image_without_a_box_is_left_out(folder):
     [
         ([row(image_id=8), row()], "another data set: 1 of its 2 images are not in annotations.json, the first 8"),
         ([row(category_id=90)], "another data set: it has category 90"),
+        ([row(image_id=None)], "without an image_id that is a whole number, got None"),
         ([{"image_id": 7, "score": 1}], "not a COCO results list.*KeyError: 'bbox'"),
         ([row(bbox=(1, 2, 3))], "not a COCO results list"),
         ([row(bbox=(1, 2, float("nan"), 4))], "not finite"),
