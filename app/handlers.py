@@ -27,6 +27,7 @@ from .python_snippet import write_snippet
 from .responses import (
     Json,
     candidates_json,
+    detected_json,
     download_json,
     json_response,
     mask_json,
@@ -70,7 +71,7 @@ class Handlers:
         methods = (
             *(self.about, self.open, self.open_example, self.resume, self.progress, self.cancel),
             *(self.predict, self.hover, self.keep, self.everything, self.download, self.python_snippet),
-            *(self.edit_mask, self.outline),
+            *(self.find_text, self.edit_mask, self.outline),
         )
         return [as_function(method) for method in methods]
 
@@ -88,6 +89,7 @@ class Handlers:
             ],
             "checkpoint": models.first,
             "folder": self._folder,
+            "text": self.service.has_detector,
             "examples": self._examples,
             "max_bytes": MAX_UPLOAD,
             "max_pixels": MAX_PIXELS,
@@ -191,6 +193,17 @@ class Handlers:
                 masks.append(record_json(record))
                 job.report_progress(1.0)
             return {"masks": masks, "seconds": time.perf_counter() - started}
+
+        return await self._schedule(request, Priority.LONG, compute, request.ticket)
+
+    @json_response
+    async def find_text(self, data: Any) -> Json:
+        """Masks of what a text names."""
+        request = parse(schemas.TextRequest, data)
+
+        def compute(job: Job[Json]) -> Json:
+            found = self.service.find_text(request.photo, request.checkpoint, request.text)
+            return {"masks": detected_json(found)[:MAX_LAYERS]}
 
         return await self._schedule(request, Priority.LONG, compute, request.ticket)
 

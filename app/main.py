@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from functools import partial
 from typing import Annotated
 
 import gradio as gr
@@ -20,6 +21,7 @@ from repvit_sam.app.store import ModelStore, PhotoStore
 from repvit_sam.console import loading_model, report_errors
 from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 from repvit_sam.memory import keep_freed_memory
+from repvit_sam.text_detector import load_text_detector
 
 _PORTS_TRIED = 20  # the one asked for, and those after it
 
@@ -33,12 +35,14 @@ def serve(
     engine: str = "auto",
     precision: str = "auto",
     labels: LabelStore | None = None,
+    detector: str = "",
 ) -> None:
     """Load the model and serve the page until Ctrl-C.
 
     Args:
         mcp: offer the programming interface as an MCP tool too; needs ``pip install 'gradio[mcp]'``.
         engine, precision: what computes, as in ``load``.
+        detector: for the page's text field, as ``load_text_detector`` takes it; empty for a page without that field.
         labels: of a folder, whose photos the page then labels; None for the page of one photo.
 
     Raises:
@@ -50,7 +54,9 @@ def serve(
         typer.echo(f"port {port} is in use; taking {chosen}", err=True)
     with loading_model():
         examples = [example_photo(name) for name in EXAMPLE_PHOTOS]
-        service = MaskService(ModelStore(checkpoint, device, engine, precision), PhotoStore(examples))
+        models = ModelStore(checkpoint, device, engine, precision)
+        load_detector = partial(load_text_detector, detector, device) if detector else None
+        service = MaskService(models, PhotoStore(examples), load_detector)
         service.warm_up()
     handlers = Handlers(service, labels.folder.path.name if labels else None)
     functions = LabelHandlers(handlers, labels).functions() if labels else handlers.functions()
@@ -110,10 +116,11 @@ def main(
     engine: Annotated[str, typer.Option(help="auto, torch or openvino")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8")] = "auto",
     mcp: Annotated[bool, typer.Option("--mcp", help="offer the programming interface as an MCP tool too")] = False,
+    detector: Annotated[str, typer.Option(help="of the text field: a name or a folder; without it, no field")] = "",
 ) -> None:
     """Serve the web page."""
     with report_errors():
-        serve(checkpoint, device, host, port, mcp, engine, precision)
+        serve(checkpoint, device, host, port, mcp, engine, precision, detector=detector)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from repvit_sam import RepVitSamError
+from repvit_sam.detections import DetectedMasks
 from repvit_sam.masks import Mask, coco_bbox
 from repvit_sam.rle import decode_rle, encode_rle
 
@@ -114,6 +115,15 @@ def record_json(record: dict[str, Any]) -> Json:
         "stability": record["stability_score"],
         "point": record["point_coords"][0],
     }
+
+
+def detected_json(found: DetectedMasks) -> list[Json]:
+    """Masks with the names that a text gave them, and the detector's scores."""
+    return [
+        {**mask_json(mask, float(iou)), "name": label, "score": float(score)}
+        for mask, label, score, iou in zip(found.masks, found.labels, found.scores, found.iou_predictions, strict=True)
+        if mask.any()
+    ]
 
 
 def download_json(download: Download) -> Json:

@@ -107,6 +107,11 @@ class EverythingRequest(_PhotoRequest):
     min_mask_region_area: int = Field(100, ge=0, le=1_000_000)
 
 
+class TextRequest(_PhotoRequest):
+    ticket: _ShortText = ""
+    text: Annotated[str, Field(max_length=1000)]
+
+
 class TicketRequest(Request):
     ticket: _ShortText
 

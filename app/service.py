@@ -10,13 +10,14 @@ from typing import Any
 
 from repvit_sam import EncodedPhoto, SamAutomaticMaskGenerator, SamPredictor
 from repvit_sam.canvas import CanvasFit
+from repvit_sam.detections import DetectedMasks, Detector
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo
 
 from .data_urls import photo_url
 from .inference import Candidates, candidates_key, decode_chain
 from .limits import MAX_PIXELS
-from .schemas import EverythingRequest, PromptChain, PromptSet
+from .schemas import EverythingRequest, PromptChain, PromptSet, RequestError
 from .store import ModelStore, PhotoStore, ResultStore, StoredPhoto
 from .timing import MedianLatency, milliseconds_since
 
@@ -45,12 +46,19 @@ class Decoded:
 class MaskService:
     """Photos, models, embeddings and candidates of one server.
 
+    Args:
+        load_detector: for ``find_text``, called when that is first asked for; None where there is none.
+
     Attributes:
         encode_latency, decode_latency: of the checkpoint that the server was started with; of single prompt sets.
     """
 
-    def __init__(self, models: ModelStore, photos: PhotoStore) -> None:
+    def __init__(
+        self, models: ModelStore, photos: PhotoStore, load_detector: Callable[[], Detector] | None = None
+    ) -> None:
         self.models, self.photos = models, photos
+        self._load_detector = load_detector
+        self._detector: Detector | None = None
         self.encode_latency, self.decode_latency = MedianLatency(), MedianLatency()
         self._results = ResultStore()
 
@@ -110,6 +118,26 @@ class MaskService:
         predictor = SamPredictor(self.models.get(checkpoint))
         predictor.set_image(read_photo(path, MAX_PIXELS))
         return decode_chain(predictor, (prompts,), {}).picked(prompts.pick, predictor.encoded.fit)
+
+    @property
+    def has_detector(self) -> bool:
+        return self._load_detector is not None
+
+    def find_text(self, token: str, checkpoint: str, text: str) -> DetectedMasks:
+        """A mask for everything in a stored photo that a text names.
+
+        Raises:
+            RequestError: the server has no detector.
+            RepVitSamError: the detector cannot be loaded, or does not take the text.
+        """
+        if self._load_detector is None:
+            raise RequestError("this server has no text detector; start it with --detector")
+        if self._detector is None:
+            self._detector = self._load_detector()
+        stored = self.photos.get(token)
+        predictor = self._predictor(stored, checkpoint)
+        predictor.encoded = replace(predictor.encoded, photo=stored.pixels())
+        return predictor.predict_text(text, self._detector)
 
     def encoded(self, stored: StoredPhoto, checkpoint: str) -> EncodedPhoto:
         """A stored photo's embedding, encoded if it is not yet; without the pixels."""

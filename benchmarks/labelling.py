@@ -42,7 +42,10 @@ class Window:
         self._checkpoint = checkpoint
 
     def call(self, function: str, **request: Any) -> Any:
-        answer = asyncio.run(self._functions[function]({"checkpoint": self._checkpoint, **request}))
+        async def answered() -> Any:
+            return await self._functions[function]({"checkpoint": self._checkpoint, **request})
+
+        answer = asyncio.run(answered())
         if "error" in answer:
             raise ValueError(answer["error"]["message"])
         return answer

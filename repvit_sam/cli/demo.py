@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..console import report_errors
-from .options import CheckpointOption, DeviceOption, EngineOption, PrecisionOption
+from .options import CheckpointOption, DeviceOption, EngineOption, PrecisionOption, TextFieldOption
 
 
 def demo(
@@ -18,6 +18,7 @@ def demo(
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     mcp: Annotated[bool, typer.Option("--mcp", help="an MCP tool as well (pip install 'gradio[mcp]')")] = False,
+    detector: TextFieldOption = "",
 ) -> None:
     """The web page: open a photo, click, take the mask."""
     try:
@@ -26,4 +27,4 @@ def demo(
         typer.echo(f"Error: the page needs its extra ({error}): pip install 'repvit-sam[app]'", err=True)
         raise typer.Exit(1) from None
     with report_errors():
-        serve(checkpoint, device, host, port, mcp, engine, precision)
+        serve(checkpoint, device, host, port, mcp, engine, precision, detector=detector)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..console import report_errors
-from .options import CheckpointOption, DeviceOption, EngineOption, PrecisionOption
+from .options import CheckpointOption, DeviceOption, EngineOption, PrecisionOption, TextFieldOption
 
 if TYPE_CHECKING:
     from repvit_sam.app.labelling.label_store import LabelStore
@@ -36,6 +36,7 @@ def label(
     device: DeviceOption = "auto",
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
+    detector: TextFieldOption = "",
 ) -> None:
     """Label the photos of a folder in the web page: click, name, next. Writes COCO JSON.
 
@@ -58,7 +59,7 @@ def label(
             if export and out:
                 typer.echo(f"{_export(labels, export, out)} files in {out}")
             else:
-                serve(checkpoint, device, host, port, False, engine, precision, labels)
+                serve(checkpoint, device, host, port, False, engine, precision, labels, detector)
         finally:
             labels.close()
 

@@ -19,6 +19,9 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps")]
 EngineOption = Annotated[str, typer.Option(help="what computes: auto, torch, openvino, onnx (an export's folder)")]
 PrecisionOption = Annotated[str, typer.Option(help="of the image encoder: auto, fp32, bf16, int8 (openvino)")]
 CalibrateOption = Annotated[Path | None, typer.Option(help="int8: a folder of photographs to measure ranges on")]
+TextFieldOption = Annotated[
+    str, typer.Option("--detector", help="a text field that finds by words: a detector's name or folder (docs/text.md)")
+]
 PhotosArgument = Annotated[
     list[str], typer.Argument(metavar="PHOTO", help="photo files, folders, or 'glob*.jpg' patterns")
 ]

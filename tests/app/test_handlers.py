@@ -13,10 +13,12 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import repvit_sam
+from repvit_sam import Detections
 from repvit_sam.app.handlers import Handlers
 from repvit_sam.app.scheduler import Priority
 from repvit_sam.app.service import MaskService
 from repvit_sam.app.store import ModelStore, PhotoStore
+from repvit_sam.rle import decode_rle
 
 from ..conftest import PHOTOS
 from .conftest import CHECKPOINT
@@ -44,9 +46,29 @@ def cup_mask(small_model, coffee):
 def test_the_page_finds_the_server_functions_by_their_names(handlers):
     names = (
         "about open open_example resume progress cancel predict hover keep everything download python_snippet "
-        "edit_mask outline"
+        "find_text edit_mask outline"
     )
     assert [function.__name__ for function in handlers.functions()] == names.split()
+
+
+class Cups:
+    """In place of a detector with published weights; those cannot be had here (tests/repvit_sam/tiny_detectors.py)."""
+
+    def detect(self, photo, text, box_threshold=None, text_threshold=None):
+        boxes = np.array([[170.0, 12, 425, 282]] if "cup" in text else []).reshape(-1, 4)
+        return Detections(boxes, ("cup",) * len(boxes), np.full(len(boxes), 0.9), np.ones(len(boxes), dtype=np.int64))
+
+
+def test_words_become_masks_where_the_server_has_a_detector(handlers, coffee_token, call):
+    assert not call("about")["text"]
+    request = {"checkpoint": CHECKPOINT, "photo": coffee_token, "text": "cup. spoon."}
+    assert "start it with --detector" in call("find_text", **request)["error"]["message"]
+    with_detector = Handlers(MaskService(handlers.service.models, handlers.service.photos, Cups))
+    assert asyncio.run(with_detector.about({}))["text"]
+    (mask,) = asyncio.run(with_detector.find_text(request))["masks"]
+    assert (mask["name"], mask["score"]) == ("cup", 0.9)
+    assert decode_rle(mask["rle"])[200, 300]
+    assert asyncio.run(with_detector.find_text({**request, "text": "moon"}))["masks"] == []
 
 
 def test_about_names_what_there_is(call):

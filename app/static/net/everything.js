@@ -38,6 +38,18 @@ export function makeEverything(store, session, rpc) {
       },
     );
 
+  /** What the words name. @param {string} text  "cat. remote control." */
+  const findText = (text) =>
+    find(
+      'find_text',
+      { text },
+      {
+        text: 'Words',
+        nothing: 'Nothing of this was found.',
+        describe: ({ masks }) => `${masks.length} found. Click those that are right, or keep all (Enter).`,
+      },
+    );
+
   /**
    * @param {string} name  of the server's function @param {object} args
    * @param {{text: string, nothing: string, describe: (answer: any) => string}} words
@@ -69,7 +81,8 @@ export function makeEverything(store, session, rpc) {
 
   async function show(answer, checkpoint, words) {
     const { shapes, about, folder } = store.get();
-    const labelClass = (mask) => folder?.classes.find(({ id }) => id === mask.category);
+    const labelClass = ({ category, name }) =>
+      folder?.classes.find((each) => each.id === category || each.name.toLowerCase() === name?.toLowerCase());
     const look = (mask, index) =>
       labelClass(mask) ? labelOf(labelClass(mask)) : { colour: about.colours[index % about.colours.length] };
     // the smallest last, so that they are drawn on top
@@ -90,5 +103,5 @@ export function makeEverything(store, session, rpc) {
     say(store, 'Cancelled.');
   }
 
-  return { run, propose, cancel };
+  return { run, propose, findText, cancel };
 }

@@ -82,6 +82,11 @@ export function makeCommands(root, store, parts) {
       details.scrollIntoView({ block: 'nearest' });
       everything.run(everythingSettings(root));
     },
+    'find-text': () => {
+      const text = part(root, 'find-words').value.trim();
+      if (text) everything.findText(text);
+      else part(root, 'find-words').focus();
+    },
     'everything-run': () => everything.run(everythingSettings(root)),
     'everything-cancel': everything.cancel,
     'everything-dismiss': foundMasks.dismiss,
@@ -96,8 +101,9 @@ export function makeCommands(root, store, parts) {
   };
 }
 
-/** Whether the masks on the stage are proposals, which have classes. */
-const areProposals = ({ everything }) => everything?.masks.some(({ category }) => category !== undefined);
+/** Whether the masks on the stage are proposals, which have classes, or have names. */
+const areProposals = ({ everything }) =>
+  everything?.masks.some(({ category, name }) => category !== undefined || name !== undefined);
 
 /** Corrections of the selected layer by hand. */
 function editCommands(store, { actions, brush, maskEdits }) {

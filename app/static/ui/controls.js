@@ -22,6 +22,8 @@ export function listenToControls(root, commands, { photos, previews, brush }) {
   const size = part(root, 'brush-size');
   size.addEventListener('input', () => brush.setSize(size.valueAsNumber));
 
+  part(root, 'find-words').addEventListener('keydown', (event) => event.key === 'Enter' && commands['find-text']());
+
   const checkpoint = part(root, 'checkpoint');
   checkpoint.addEventListener('change', () => photos.changeCheckpoint(checkpoint.value));
 
@@ -105,6 +107,7 @@ export function showOffer(root, about, onExample) {
     }),
   );
   part(root, 'checkpoint').replaceChildren(...checkpoints.map(({ name, label }) => new Option(label, name)));
+  root.querySelector('.rs-words').hidden = !about.text;
   part(root, 'file').accept = ['image/*', ...suffixes].join();
   root.querySelector('.rs-limits').textContent =
     `Up to ${Math.round(maxBytes / 2 ** 20)} MB and ${Math.round(maxPixels / 1e6)} megapixels: ${suffixes.join(' ')}`;

@@ -34,7 +34,7 @@ def classes_of(folder):
 def test_the_page_is_served_for_the_folder_with_the_classes_that_are_given(folder, served):
     result = run("label", folder, "--classes", "cat, dog", "--checkpoint", "small", "--port", 7999)
     assert result.exit_code == 0, result.output
-    ((checkpoint, _, host, port, *_, labels),) = served
+    ((checkpoint, _, host, port, *_, labels, _),) = served
     assert (checkpoint, host, port) == ("small", "127.0.0.1", 7999)
     assert [photo.name for photo in labels.photos()] == ["coffee.jpg"]
     assert classes_of(folder) == ["cat", "dog"]
@@ -56,7 +56,7 @@ def test_images_and_annotations_side_by_side_are_read_as_training_reads_them(tmp
     (tmp_path / "set" / "images").mkdir(parents=True)
     shutil.copy(COFFEE, tmp_path / "set" / "images")
     run("label", tmp_path / "set")
-    labels = served[0][-1]
+    labels = served[0][-2]
     assert labels.folder.names == ("coffee.jpg",)
     assert labels.path == tmp_path / "set" / "annotations.json"
 
