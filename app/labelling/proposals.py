@@ -24,7 +24,8 @@ from repvit_sam.masks import ALL_MASKS, MASK_THRESHOLD, Mask, mask_at_photo_size
 from repvit_sam.prompts import CanvasPrompts
 
 _STRIDE = 16  # canvas pixels of a cell
-_RIDGE = 1e-2  # of the mean of the diagonal
+# of the mean of the diagonal; people, learnt from 20 photos of COCO: average precision of cells 0.52 at 0.01, 0.54 here
+_RIDGE = 0.1
 _BELONGS = 0.5  # the regression is trained towards 0 and 1
 _MAX_PROMPTS = 48
 _LEAST_REGION = 4  # cells that get a box
@@ -232,10 +233,14 @@ def _cells_of(logits: Any, cells_hw: tuple[int, int]) -> list[Floats]:
 
 
 def _agreement(mask: Floats, heat: Floats, place: tuple[int, int]) -> float:
-    """Soft IoU of a mask with the heat of the connected region around its point, 0 to 1."""
+    """How well a mask fits the heat, 0 to 1.
+
+    The product of two: its soft IoU with the heat of the connected region around its point, and its mean heat.
+    """
     _, regions = cv2.connectedComponents((heat > _BELONGS).astype(np.uint8))
     region = np.where(regions == regions[place], heat, 0)
-    return float(np.minimum(mask, heat).sum() / np.maximum(mask, region).sum().clip(1e-6))
+    overlap = np.minimum(mask, heat).sum() / np.maximum(mask, region).sum().clip(1e-6)
+    return float(overlap * (mask * heat).sum() / mask.sum().clip(1e-6))
 
 
 def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
