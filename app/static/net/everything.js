@@ -34,7 +34,7 @@ export function makeEverything(store, session, rpc) {
         text: 'Proposals',
         nothing: 'Nothing like the labelled objects was found.',
         describe: ({ masks, photos }) =>
-          `${masks.length} proposals, learnt from ${photos} photo${photos > 1 ? 's' : ''}. Click those that are right, or keep all (Enter).`,
+          `${masks.length} proposal${masks.length > 1 ? 's' : ''}, learnt from ${photos} photo${photos > 1 ? 's' : ''}. Click those that are right, or keep all (Enter).`,
       },
     );
 

@@ -59,7 +59,7 @@ export function makeFoundMasks(store) {
     if (!masks.length || !canAddLayers(store, masks.length)) return;
     show([]);
     addLayers(masks);
-    say(store, `${masks.length} layers.`);
+    say(store, masks.length > 1 ? `${masks.length} layers.` : `${masks[0].name ?? 'The mask'} is a layer.`);
   }
 
   function dismiss() {
