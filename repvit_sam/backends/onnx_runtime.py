@@ -52,6 +52,10 @@ class OnnxBackend:
         self._encoder = open_session(self.folder / "encoder.onnx", self.device)
         self._decoder = open_session(self.folder / "decoder.onnx", self.device)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and deepcopy: opened again, from the same folder."""
+        return type(self), (self.folder.absolute(), self.device, self.canvas_size)
+
     @property
     def label(self) -> str:
         """See ``Backend``."""
