@@ -47,6 +47,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/deployment.md",
+    "docs/integrations.md",
     "docs/page.md",
     "docs/python.md",
     "docs/evaluation.md",
