@@ -6,6 +6,7 @@ tried with each.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..canvas import fit_photo, normalise_and_pad, resize_photo
 from ..modeling.sam import SamModel
-from ..photo import Photo
+from ..photo import Photo, read_photo
 from .signatures import TensorSpec, canvas_spec, photo_spec, picture_specs
 from .traceable import PhotoEncoder, PictureEncoder
 from .verify import PADDING_VALUE
@@ -23,13 +25,11 @@ OUTPUT = "image_embeddings"
 
 
 class EncoderInput(Protocol):
-    """The inputs of an exported encoder.
+    """The inputs of an exported encoder."""
 
-    Attributes:
-        open_axes: axes whose length is open, as ``torch.onnx.export`` takes them.
-    """
-
-    open_axes: dict[str, dict[int, str]]
+    @property
+    def open_axes(self) -> dict[str, dict[int, str]]:
+        """Axes whose length is open, as ``torch.onnx.export`` takes them."""
 
     def network(self, model: SamModel) -> nn.Module:
         """The encoder of a model from ``traceable.prepare``, with these inputs."""
@@ -120,6 +120,17 @@ class PhotoInput:
     def feeds(self, content: Photo, canvas: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """See ``EncoderInput``."""
         return {"input_image": content.astype(np.float32)}
+
+
+def feeds_of(path: Path, encoder_input: EncoderInput, canvas_size: int) -> dict[str, NDArray[Any]]:
+    """A photo's file -> named inputs of the encoder.
+
+    Raises:
+        PhotoError: the file is not a photo.
+    """
+    photo = read_photo(path)
+    content = resize_photo(photo, fit_photo((photo.shape[0], photo.shape[1]), canvas_size))
+    return encoder_input.feeds(content, normalise_and_pad(content, canvas_size))
 
 
 CANVAS, PICTURE = CanvasInput("canvas"), PictureInput()

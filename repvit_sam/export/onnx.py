@@ -23,16 +23,13 @@ from ..canvas import (
     EMBEDDING_STRIDE,
     LOGITS_STRIDE,
     MAX_CANVAS_SIZE,
-    fit_photo,
-    normalise_and_pad,
-    resize_photo,
 )
 from ..errors import ExportError
 from ..modeling.sam import SamModel
-from ..photo import Photo, read_photo
+from ..photo import Photo
 from ..prompts import CanvasPrompts
 from .config import ONNX_PRECISIONS, ExportConfig, Log
-from .encoder_input import CANVAS, CONVENTIONS, OUTPUT, PICTURE, EncoderInput
+from .encoder_input import CANVAS, CONVENTIONS, OUTPUT, PICTURE, EncoderInput, feeds_of
 from .libraries import import_onnx
 from .metadata import ExportMetadata
 from .pipeline import run_export
@@ -132,7 +129,8 @@ class OnnxExporter:
         if metadata.precision == "fp16":
             to_fp16(unquantized, path)
         elif metadata.precision == "int8":
-            to_int8(unquantized, path, self.photos, partial(self._feeds, model.canvas_size), self._log_calibration)
+            feeds = partial(feeds_of, encoder_input=self.encoder_input, canvas_size=model.canvas_size)
+            to_int8(unquantized, path, self.photos, feeds, self._log_calibration)
         else:
             os.replace(unquantized, path)
         _set_metadata(path, metadata)
@@ -151,11 +149,6 @@ class OnnxExporter:
         if part == "encoder":
             return reference.compare_encoder(encode)
         return reference.compare_decoder(decode, self.single_mask)
-
-    def _feeds(self, canvas_size: int, path: Path) -> dict[str, NDArray[Any]]:
-        photo = read_photo(path)
-        content = resize_photo(photo, fit_photo((photo.shape[0], photo.shape[1]), canvas_size))
-        return self.encoder_input.feeds(content, normalise_and_pad(content, canvas_size))
 
     def _log_calibration(self, done: int, total: int) -> None:
         self.log(f"calibrating: photo {done} of {total}")
