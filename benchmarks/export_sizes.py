@@ -8,6 +8,7 @@ Give variants, for random weights (sizes do not depend on the weights), or check
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from repvit_sam.console import report_errors
 from repvit_sam.export.config import COREML_PRECISIONS, ONNX_PRECISIONS
 from repvit_sam.export.coreml import convert_decoder, convert_encoder
 from repvit_sam.export.coreml_runtime.model import CoreMLEncoder
+from repvit_sam.export.encoder_input import CANVAS, feeds_of
 from repvit_sam.export.onnx import write_decoder, write_encoder
 from repvit_sam.export.quantize import to_fp16, to_int8
 from repvit_sam.export.traceable import prepare
@@ -60,7 +62,8 @@ def _onnx_sizes(fp32: Path, precisions: list[str], canvas: int) -> dict[str, str
         if precision == "fp16":
             to_fp16(fp32, path)
         elif precision == "int8":  # the size does not depend on the photograph
-            to_int8(fp32, path, calibration_photos(_PHOTOS)[:1], canvas, lambda done, total: None)
+            feeds = partial(feeds_of, encoder_input=CANVAS, canvas_size=canvas)
+            to_int8(fp32, path, calibration_photos(_PHOTOS)[:1], feeds, lambda done, total: None)
         row[f"ONNX {precision}"] = _megabytes(fp32 if precision == "fp32" else path)
     return row
 

@@ -39,6 +39,8 @@ _PROMPTS_PER_BATCH = 32  # decoded at once; masks.py limits the memory of logits
 class SamPredictor:
     """Encode a photo once, then predict masks for as many prompts as you like.
 
+    A predictor holds the photo that is set: give each thread one of its own. They may share the model.
+
     Args:
         sam_model: a model of this package, on any backend, or a ``Sam`` of segment_anything; make a new predictor when
             its weights change.

@@ -70,6 +70,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/deployment.md",
+    "docs/integrations.md",
     "docs/page.md",
     "docs/python.md",
     "docs/text.md",

@@ -36,6 +36,12 @@ class OnnxBackend:
         for key in ("canvas", "checkpoint_sha256"):
             if encoder[key] != decoder[key]:
                 raise CheckpointError(f"encoder.onnx and decoder.onnx in {folder} differ in {key}; export both again")
+        inputs = [one["name"] for one in encoder["inputs"]]
+        if inputs != ["canvas"]:
+            raise CheckpointError(
+                f"{folder}/encoder.onnx takes {' and '.join(inputs)}, not the normalised canvas; export it without "
+                "--picture and --convention"
+            )
         if decoder.get("single_mask"):
             raise CheckpointError(
                 f"{folder}/decoder.onnx has one mask for each prompt; export it without --single-mask"
@@ -47,10 +53,12 @@ class OnnxBackend:
         self.device = "cpu" if device == "auto" else device
         self.precision = str(encoder.get("precision", "fp32"))
         self._fingerprint = str(encoder["encoder_fingerprint"])
-        if any(one["name"] == "image" for one in encoder["inputs"]):
-            raise CheckpointError(f"{folder}/encoder.onnx takes uint8 pixels; export it without --picture")
         self._encoder = open_session(self.folder / "encoder.onnx", self.device)
         self._decoder = open_session(self.folder / "decoder.onnx", self.device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and deepcopy: opened again, from the same folder."""
+        return type(self), (self.folder.absolute(), self.device, self.canvas_size)
 
     @property
     def label(self) -> str:

@@ -59,12 +59,17 @@ class OpenVinoBackend(TorchBackend):
         self.precision = precision
         self._lock = threading.Lock()  # an infer request takes one call at a time
         self._openvino = import_openvino()
+        self._arguments = (model, precision, calibration, cache)
         photos = (list(calibration) if calibration else example_photos()) if precision == "int8" else []
         converted = self._open(ModelCache() if cache is None else cache, photos)
         try:
             self._request = self._compile(converted).create_infer_request()
         except RuntimeError as error:
             raise RepVitSamError(f"OpenVINO cannot compute this encoder in {precision}: {error}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and deepcopy: made again from its arguments; the cache has the converted encoder."""
+        return type(self), self._arguments
 
     @property
     def label(self) -> str:

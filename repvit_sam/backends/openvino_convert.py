@@ -57,7 +57,8 @@ def convert_encoder(encoder: nn.Module, canvas_size: int) -> Any:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # torch.jit, by which OpenVINO reads networks, is deprecated
             front_end = FrontEndManager().load_by_framework("pytorch")
-            traced = TorchScriptPythonDecoder(encoder, example_input=(example,))
+            # constants of its own: those of the PyTorch model move when it is sent to another process
+            traced = TorchScriptPythonDecoder(encoder, example_input=(example,), shared_memory=False)
             converted = front_end.convert(front_end.load(traced))
             converted.reshape(list(example.shape))
     except Exception as error:  # OpenVINO's own classes, and torch's errors of tracing

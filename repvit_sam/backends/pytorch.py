@@ -37,6 +37,11 @@ class TorchBackend:
         self.precision = precision
         self._bit_equal = bit_equal
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: without the decoders, which are made from the model when they are first used."""
+        made = ("_fast_decoder", "_many_prompts_decoder")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
+
     @cached_property
     def _fast_decoder(self) -> FastDecoder:
         with torch.no_grad():

@@ -61,6 +61,10 @@ def export_to_onnx(
     single_mask: Annotated[
         bool, typer.Option("--single-mask", help="the decoder chooses one mask, by SAM's rule, instead of all four")
     ] = False,
+    convention: Annotated[
+        str | None,
+        typer.Option(help="for another program: samexporter (also AnyLabeling, X-AnyLabeling), osam (also labelme)"),
+    ] = None,
     force: ForceOption = False,
 ) -> None:
     """encoder.onnx and decoder.onnx, the decoder with segment_anything's names, compared with PyTorch.
@@ -73,7 +77,7 @@ def export_to_onnx(
         config = ExportConfig(
             checkpoint=checkpoint, out=out, part=part, precision=precision, canvas=canvas, force=force
         )
-        for path in export_onnx(config, calibrate, picture, single_mask, log=_to_stderr):
+        for path in export_onnx(config, calibrate, picture, single_mask, convention, log=_to_stderr):
             typer.echo(path)
 
 

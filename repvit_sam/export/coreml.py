@@ -22,7 +22,7 @@ from .libraries import import_coremltools, quiet_coremltools
 from .metadata import AUTHOR, LICENCE, ExportMetadata
 from .pipeline import run_export
 from .quantize import quantize_coreml_weights
-from .signatures import Signature, coreml_decoder_signature, encoder_signature
+from .signatures import Signature, canvas_spec, coreml_decoder_signature, encoder_signature, picture_specs
 from .traceable import CoreMLDecoderModule, PictureEncoder
 from .verify import PADDING_VALUE, Comparison, PyTorchReference
 
@@ -67,7 +67,8 @@ class CoreMLExporter:
     def signature(self, part: str, canvas: int) -> Signature:
         """See ``Exporter``."""
         if part == "encoder":
-            return encoder_signature(canvas, self.picture, "image_embedding", open_batch=False)
+            inputs = picture_specs(canvas) if self.picture else (canvas_spec(canvas, "canvas", "1"),)
+            return encoder_signature(canvas, inputs, "image_embedding")
         return coreml_decoder_signature(canvas, self.upscaled, PROMPT_SLOTS)
 
     def write(self, model: SamModel, path: Path, metadata: ExportMetadata) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -17,19 +17,26 @@ from torch import Tensor, nn
 from .. import __version__
 from ..backends.onnx_session import decoder_feeds, open_session
 from ..calibration import calibration_photos
-from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, LOGITS_STRIDE, MAX_CANVAS_SIZE
+from ..canvas import (
+    CANVAS_SIZE,
+    EMBEDDING_CHANNELS,
+    EMBEDDING_STRIDE,
+    LOGITS_STRIDE,
+    MAX_CANVAS_SIZE,
+)
 from ..errors import ExportError
 from ..modeling.sam import SamModel
 from ..photo import Photo
 from ..prompts import CanvasPrompts
 from .config import ONNX_PRECISIONS, ExportConfig, Log
+from .encoder_input import CANVAS, CONVENTIONS, OUTPUT, PICTURE, EncoderInput, feeds_of
 from .libraries import import_onnx
 from .metadata import ExportMetadata
 from .pipeline import run_export
 from .quantize import to_fp16, to_int8
 from .signatures import Signature, encoder_signature, onnx_decoder_signature
-from .traceable import OnnxDecoderModule, PictureEncoder
-from .verify import PADDING_VALUE, Comparison, PyTorchReference
+from .traceable import OnnxDecoderModule
+from .verify import Comparison, PyTorchReference
 
 OPSET = 17  # the first with LayerNormalization; onnxruntime-web supports it
 
@@ -39,6 +46,7 @@ def export_onnx(
     calibrate: Path | None = None,
     picture: bool = False,
     single_mask: bool = False,
+    convention: str | None = None,
     log: Log = lambda line: None,
 ) -> list[Path]:
     """Write encoder.onnx, decoder.onnx and manifest.json.
@@ -47,6 +55,8 @@ def export_onnx(
         calibrate: a folder of photographs, for int8.
         picture: the encoder takes uint8 pixels and normalises them; False: the normalised canvas.
         single_mask: the decoder chooses one mask for each prompt by SAM's rule; False: it gives all four.
+        convention: write the pair as another program takes it: "samexporter" or "osam" (docs/integrations.md); the
+            decoder then gives a single mask. None: as this project takes it.
         log: called with a line of text at every step.
 
     Returns:
@@ -58,6 +68,8 @@ def export_onnx(
         ValueError: unknown precision, options that exclude each other, or a canvas size that cannot be used.
     """
     config.check_precision("ONNX", ONNX_PRECISIONS)
+    if convention is not None:
+        config = _for_convention(config, convention, picture)
     photos: list[Path] = []
     if config.precision == "int8":
         if picture:
@@ -66,16 +78,31 @@ def export_onnx(
             raise ValueError("int8 needs photographs for calibration: --calibrate FOLDER")
         photos = [] if calibrate is None else calibration_photos(calibrate)
     import_onnx()
-    return run_export(config, OnnxExporter(config.precision, picture, single_mask, photos, log), log)
+    if convention is None:
+        exporter = OnnxExporter(config.precision, PICTURE if picture else CANVAS, single_mask, False, photos, log)
+    else:
+        exporter = OnnxExporter(config.precision, CONVENTIONS[convention], True, True, photos, log)
+    return run_export(config, exporter, log)
+
+
+def _for_convention(config: ExportConfig, convention: str, picture: bool) -> ExportConfig:
+    if convention not in CONVENTIONS:
+        raise ValueError(f"convention must be one of {', '.join(CONVENTIONS)}, got {convention!r}")
+    if picture:
+        raise ValueError(f"convention={convention!r} says what the encoder takes; leave --picture out")
+    if config.canvas not in (None, CANVAS_SIZE):
+        raise ValueError(f"convention={convention!r} is for a canvas of {CANVAS_SIZE}, got {config.canvas}")
+    return replace(config, canvas=CANVAS_SIZE)
 
 
 @dataclass(frozen=True)
 class OnnxExporter:
-    """ONNX as an ``Exporter``; the fields are the arguments of ``export_onnx``."""
+    """ONNX as an ``Exporter``; the fields follow from the arguments of ``export_onnx``."""
 
     precision: str
-    picture: bool
+    encoder_input: EncoderInput
     single_mask: bool
+    empty_slots: bool
     photos: list[Path]
     log: Log
     runtime: ClassVar[str] = "onnx"
@@ -89,20 +116,21 @@ class OnnxExporter:
     def signature(self, part: str, canvas: int) -> Signature:
         """See ``Exporter``."""
         if part == "encoder":
-            return encoder_signature(canvas, self.picture, "image_embeddings", open_batch=not self.picture)
+            return encoder_signature(canvas, self.encoder_input.specs(canvas), OUTPUT)
         return onnx_decoder_signature(canvas, self.single_mask)
 
     def write(self, model: SamModel, path: Path, metadata: ExportMetadata) -> None:
         """See ``Exporter``."""
         unquantized = path.with_name(f"fp32.{path.name}")
         if metadata.part == "encoder":
-            write_encoder(model, unquantized, self.picture)
+            write_encoder(model, unquantized, self.encoder_input)
         else:
-            write_decoder(model, unquantized, self.single_mask)
+            write_decoder(model, unquantized, self.single_mask, self.empty_slots)
         if metadata.precision == "fp16":
             to_fp16(unquantized, path)
         elif metadata.precision == "int8":
-            to_int8(unquantized, path, self.photos, model.canvas_size, self._log_calibration)
+            feeds = partial(feeds_of, encoder_input=self.encoder_input, canvas_size=model.canvas_size)
+            to_int8(unquantized, path, self.photos, feeds, self._log_calibration)
         else:
             os.replace(unquantized, path)
         _set_metadata(path, metadata)
@@ -113,8 +141,7 @@ class OnnxExporter:
         session = open_session(path)
 
         def encode(content: Photo, canvas: NDArray[Any]) -> NDArray[Any]:
-            feeds = _picture_feeds(content, canvas.shape[-1]) if self.picture else {"canvas": canvas}
-            return session.run(["image_embeddings"], feeds)[0]
+            return session.run([OUTPUT], self.encoder_input.feeds(content, canvas))[0]
 
         def decode(embedding: NDArray[Any], prompts: CanvasPrompts) -> NDArray[Any]:
             return session.run(["low_res_masks"], decoder_feeds(embedding, prompts))[0]
@@ -127,30 +154,22 @@ class OnnxExporter:
         self.log(f"calibrating: photo {done} of {total}")
 
 
-def write_encoder(model: SamModel, path: Path, picture: bool = False) -> None:
-    """Write the encoder of a model from ``traceable.prepare``.
-
-    Args:
-        picture: it takes the uint8 pixels of one photo and ``content_hw``, normalises and sets the padding to zero;
-            False: it takes any number of normalised canvases.
-    """
+def write_encoder(model: SamModel, path: Path, encoder_input: EncoderInput = CANVAS) -> None:
+    """Write the encoder of a model from ``traceable.prepare``, with these inputs."""
     side = model.canvas_size
-    if picture:
-        example: tuple[Tensor, ...] = (
-            torch.zeros(1, 3, side, side, dtype=torch.uint8),
-            torch.tensor([float(side), float(side)]),
-        )
-        network: nn.Module = PictureEncoder(model.image_encoder, side)
-        _write(network, example, path, ["image", "content_hw"], ["image_embeddings"], {})
-        return
-    open_batch = {"canvas": {0: "photos"}, "image_embeddings": {0: "photos"}}
-    _write(model.image_encoder, (torch.zeros(2, 3, side, side),), path, ["canvas"], ["image_embeddings"], open_batch)
+    names = [spec.name for spec in encoder_input.specs(side)]
+    network, example = encoder_input.network(model), encoder_input.example(side)
+    _write(network, example, path, names, [OUTPUT], encoder_input.open_axes)
 
 
-def write_decoder(model: SamModel, path: Path, single_mask: bool = False) -> None:
+def write_decoder(model: SamModel, path: Path, single_mask: bool = False, empty_slots: bool = False) -> None:
     """Write prompt encoder and mask decoder of a model from ``traceable.prepare``.
 
-    It takes B prompts of N labelled points each on one embedding. ``single_mask``: see ``export_onnx``.
+    It takes B prompts of N labelled points each on one embedding.
+
+    Args:
+        single_mask: see ``export_onnx``.
+        empty_slots: see ``traceable.PromptDecoder``.
     """
     grid, low = model.canvas_size // EMBEDDING_STRIDE, model.canvas_size // LOGITS_STRIDE
     example = {
@@ -170,7 +189,8 @@ def write_decoder(model: SamModel, path: Path, single_mask: bool = False) -> Non
         "low_res_masks": {0: "prompts"},
     }
     outputs = ["masks", "iou_predictions", "low_res_masks"]
-    _write(OnnxDecoderModule(model, single_mask), tuple(example.values()), path, list(example), outputs, open_axes)
+    network = OnnxDecoderModule(model, single_mask, empty_slots)
+    _write(network, tuple(example.values()), path, list(example), outputs, open_axes)
 
 
 def check_onnx_file(path: Path) -> None:
@@ -217,10 +237,3 @@ def _set_metadata(path: Path, metadata: ExportMetadata) -> None:
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, metadata.as_strings())
     onnx.save(model, str(path))
-
-
-def _picture_feeds(content: Photo, canvas_size: int) -> dict[str, NDArray[Any]]:
-    height, width = content.shape[:2]
-    image = np.full((1, 3, canvas_size, canvas_size), PADDING_VALUE, dtype=np.uint8)
-    image[0, :, :height, :width] = content.transpose(2, 0, 1)  # (H, W, 3) -> (3, H, W)
-    return {"image": image, "content_hw": np.array([height, width], dtype=np.float32)}

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..canvas import photo_to_canvas
 from ..errors import ExportError
-from ..photo import read_photo
 from .libraries import quiet_coremltools, quiet_quantization
 
 
@@ -35,7 +33,11 @@ def to_fp16(source: Path, target: Path) -> None:
 
 
 def to_int8(
-    source: Path, target: Path, photos: Sequence[Path], canvas_size: int, log_progress: Callable[[int, int], None]
+    source: Path,
+    target: Path,
+    photos: Sequence[Path],
+    feeds: Callable[[Path], dict[str, NDArray[Any]]],
+    log_progress: Callable[[int, int], None],
 ) -> None:
     """Write an encoder with its convolutions in 8 bits (QDQ, one scale for each channel).
 
@@ -44,6 +46,7 @@ def to_int8(
 
     Args:
         photos: files, to measure the ranges of activations on.
+        feeds: a file -> named inputs of the encoder.
         log_progress: called with the number of photos done and their total.
     """
     import onnx
@@ -57,7 +60,7 @@ def to_int8(
         quantization.quantize_static(
             str(prepared),
             str(target),
-            _CalibrationData(photos, canvas_size, log_progress),
+            _CalibrationData(photos, feeds, log_progress),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=[convolutions[0], *convolutions[-2:]],
@@ -105,22 +108,27 @@ def palette(weight: Any) -> tuple[Any, Any]:
 class _CalibrationData:
     """onnxruntime's ``CalibrationDataReader``: one photo on its canvas for each call, None at the end."""
 
-    def __init__(self, photos: Sequence[Path], canvas_size: int, log_progress: Callable[[int, int], None]) -> None:
-        self._photos, self._canvas_size, self._log_progress = list(photos), canvas_size, log_progress
+    def __init__(
+        self,
+        photos: Sequence[Path],
+        feeds: Callable[[Path], dict[str, NDArray[Any]]],
+        log_progress: Callable[[int, int], None],
+    ) -> None:
+        self._photos, self._feeds, self._log_progress = list(photos), feeds, log_progress
         self._next = 0
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         if self._next == len(self._photos):
             return None
-        canvas, _ = photo_to_canvas(read_photo(self._photos[self._next]), self._canvas_size)
+        feeds = self._feeds(self._photos[self._next])
         self._next += 1
         self._log_progress(self._next, len(self._photos))
-        return {"canvas": canvas}
+        return feeds
 
     def __iter__(self) -> _CalibrationData:
         return self
 
-    def __next__(self) -> dict[str, NDArray[np.float32]]:
+    def __next__(self) -> dict[str, NDArray[Any]]:
         feed = self.get_next()
         if feed is None:
             raise StopIteration

@@ -39,36 +39,44 @@ class Signature:
     prompt_slots: int = 0
 
 
-def encoder_signature(canvas: int, picture: bool, output: str, open_batch: bool) -> Signature:
+def encoder_signature(canvas: int, inputs: tuple[TensorSpec, ...], output: str) -> Signature:
     """An encoder.
 
     Args:
         canvas: side of the canvas in pixels.
-        picture: it takes pixels 0..255 and ``content_hw``; False: the normalised canvas.
+        inputs: ``canvas_spec``, ``picture_specs`` or ``photo_spec``.
         output: name of the image embedding.
-        open_batch: it takes any number of photos in one call; False: one.
     """
-    grid, batch = canvas // EMBEDDING_STRIDE, "B" if open_batch else "1"
-    if picture:
-        inputs: tuple[TensorSpec, ...] = (
-            TensorSpec(
-                "image",
-                f"(1, 3, {canvas}, {canvas})",
-                f"RGB, 0..255: the photo with its long side resized to {canvas}, at the top left; anything elsewhere",
-            ),
-            TensorSpec("content_hw", "(2,)", "height and width of the photo on the canvas, in pixels"),
-        )
-    else:
-        inputs = (
-            TensorSpec(
-                "canvas",
-                f"({batch}, 3, {canvas}, {canvas})",
-                f"RGB, long side resized to {canvas}, minus mean {PIXEL_MEAN}, divided by std {PIXEL_STD}, then padded "
-                "with zeros right and below",
-            ),
-        )
+    grid, batch = canvas // EMBEDDING_STRIDE, "B" if inputs[0].shape.startswith("(B") else "1"
     embedding = TensorSpec(output, f"({batch}, 256, {grid}, {grid})", "image embedding, as the decoder takes it")
     return Signature(inputs, (embedding,))
+
+
+def canvas_spec(canvas: int, name: str, batch: str) -> TensorSpec:
+    """The normalised canvas; ``batch`` is "B" for any number of them, or "1"."""
+    return TensorSpec(
+        name,
+        f"({batch}, 3, {canvas}, {canvas})",
+        f"RGB, long side resized to {canvas}, minus mean {PIXEL_MEAN}, divided by std {PIXEL_STD}, then padded "
+        "with zeros right and below",
+    )
+
+
+def picture_specs(canvas: int) -> tuple[TensorSpec, ...]:
+    """Pixels of the whole canvas, and which part of them is the photo."""
+    return (
+        TensorSpec(
+            "image",
+            f"(1, 3, {canvas}, {canvas})",
+            f"RGB, 0..255: the photo with its long side resized to {canvas}, at the top left; anything elsewhere",
+        ),
+        TensorSpec("content_hw", "(2,)", "height and width of the photo on the canvas, in pixels"),
+    )
+
+
+def photo_spec(canvas: int) -> TensorSpec:
+    """Pixels of the photo alone, of any size up to the canvas."""
+    return TensorSpec("input_image", "(H, W, 3)", f"RGB, 0..255: the photo with its long side resized to {canvas}")
 
 
 def coreml_decoder_signature(canvas: int, upscaled: bool, slots: int) -> Signature:

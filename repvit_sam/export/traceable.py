@@ -1,8 +1,8 @@
 """Encoder and decoder in a form that exports well: plain arithmetic, no boolean indexing, values within fp16's range.
 
-``PictureEncoder`` takes raw pixels, normalises them and sets the padding to zero. ``PromptDecoder`` is SAM's prompt
-encoder and mask decoder on labelled points. Both give the model's own results with the model's own parameters
-(tests/repvit_sam/export/test_traceable.py).
+``PictureEncoder`` takes raw pixels, normalises them and sets the padding to zero; ``PhotoEncoder`` pads them itself.
+``PromptDecoder`` is SAM's prompt encoder and mask decoder on labelled points. All give the model's own results with the
+model's own parameters (tests/repvit_sam/export/test_traceable.py).
 """
 
 from __future__ import annotations
@@ -91,6 +91,25 @@ class PictureEncoder(nn.Module):
         return self.image_encoder(self.canvas(image, content_hw))
 
 
+class PhotoEncoder(nn.Module):
+    """Pixels 0..255 of the photo alone, at its size on the canvas -> image embedding."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, image_encoder: nn.Module, canvas_size: int) -> None:
+        super().__init__()
+        self.image_encoder, self.canvas_size = image_encoder, canvas_size
+        self.register_buffer("mean", torch.tensor(PIXEL_MEAN, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(PIXEL_STD, dtype=torch.float32))
+
+    def forward(self, input_image: Tensor) -> Tensor:
+        """(H, W, 3), neither side longer than the canvas -> (1, 256, S/16, S/16)"""
+        content = ((input_image - self.mean) / self.std).permute(2, 0, 1)[None]  # (H, W, 3) -> (1, 3, H, W)
+        below, right = self.canvas_size - content.shape[2], self.canvas_size - content.shape[3]
+        return self.image_encoder(F.pad(content, (0, right, 0, below)))
+
+
 class PromptDecoder(nn.Module):
     """Image embedding and labelled points -> logits and predicted IoUs of all four masks.
 
@@ -163,12 +182,14 @@ class PromptDecoder(nn.Module):
         return embedding
 
     def _with_padding_point(self, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        used = (labels + 1).clamp(0, 1)  # (1, N): 1 for a prompt, 0 for an empty slot
+        used = (labels + 1).clamp(0, 1)  # (B, N): 1 for a prompt, 0 for an empty slot
         has_box = (labels - 1).clamp(0, 1).amax(1, keepdim=True)
         padding = used.amax(1, keepdim=True) * (1 - has_box)
-        points = torch.cat([points, self.labelled[:1][None]], dim=1)
-        seen = torch.cat([torch.ones_like(self.output_tokens[..., 0]), used, padding], dim=1)
-        return points, ((seen - 1) * _MASKED_SCORE)[:, None, None]  # (1, 1, 1, tokens), added to attention scores
+        count = points.shape[0]
+        points = torch.cat([points, self.labelled[:1][None].expand(count, -1, -1)], dim=1)
+        own = torch.ones_like(self.output_tokens[..., 0]).expand(count, -1)
+        seen = torch.cat([own, used, padding], dim=1)
+        return points, ((seen - 1) * _MASKED_SCORE)[:, None, None]  # (B, 1, 1, tokens), added to attention scores
 
     def _transform(self, tokens: Tensor, keys: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """SAM's two-way transformer; ``bias`` keeps tokens from attending to empty slots."""
@@ -221,11 +242,12 @@ class OnnxDecoderModule(nn.Module):
 
     Args:
         single_mask: return one mask for each prompt, chosen by SAM's rule (``_choose``).
+        empty_slots: see ``PromptDecoder``.
     """
 
-    def __init__(self, model: Sam, single_mask: bool = False) -> None:
+    def __init__(self, model: Sam, single_mask: bool = False, empty_slots: bool = False) -> None:
         super().__init__()
-        self.prompt_decoder = PromptDecoder(model, empty_slots=False)
+        self.prompt_decoder = PromptDecoder(model, empty_slots)
         self.single_mask = single_mask
 
     def forward(
@@ -238,7 +260,8 @@ class OnnxDecoderModule(nn.Module):
         orig_im_size: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """-> masks (B, C, H, W) logits at photo size, iou_predictions (B, C), low_res_masks (B, C, S/4, S/4)"""
-        logits, ious = self.prompt_decoder(image_embeddings, point_coords, point_labels, mask_input, has_mask_input)
+        has_mask = has_mask_input.clamp(0, 1)  # osam says -1 for none
+        logits, ious = self.prompt_decoder(image_embeddings, point_coords, point_labels, mask_input, has_mask)
         if self.single_mask:
             logits, ious = _choose(logits, ious, point_labels)
         return self._at_photo_size(logits, orig_im_size), ious, logits

@@ -1,4 +1,5 @@
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,20 @@ def test_a_folder_that_is_no_export_or_a_damaged_one_is_refused(onnx_folder, tmp
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="differ in checkpoint_sha256"):
         repvit_sam.load(copy, engine="onnx")
+
+
+def test_an_export_for_another_program_is_refused(onnx_folder, tmp_path):
+    shutil.copytree(onnx_folder, tmp_path, dirs_exist_ok=True)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["files"]["encoder.onnx"]["inputs"][0]["name"] = "input_image"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match="takes input_image, not the normalised canvas; export it without"):
+        repvit_sam.load(tmp_path, engine="onnx")
+
+
+def test_a_pickled_predictor_opens_the_files_again(onnx_photo):
+    other = pickle.loads(pickle.dumps(onnx_photo))
+    agree(other.predict(box=CUP), onnx_photo.predict(box=CUP))
 
 
 def test_a_second_look_gives_pytorchs_mask(small_photo, onnx_photo):

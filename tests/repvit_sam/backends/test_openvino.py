@@ -1,7 +1,9 @@
 """OpenVINO as a backend. Most tests use a tiny encoder, which is converted in no time; one uses the real ``small``."""
 
+import copy
 import logging
 import multiprocessing
+import pickle
 import shutil
 import sys
 
@@ -86,6 +88,24 @@ def test_embeddings_equal_pytorchs(tiny, cache, canvases, precision):
     assert (found - expected).abs().max() < {"fp32": 1e-5, "bf16": 0.02}[precision]
     assert backend.label == f"OpenVINO {precision}"
     assert (backend.canvas_size, backend.device.type) == (CANVAS, "cpu")
+
+
+def test_a_converted_encoder_has_weights_of_its_own(cache, canvases):
+    """PyTorch frees or moves the model's when it is sent to another process, or to another device."""
+    model = tiny_model()
+    backend = backend_of(model, cache=cache)
+    expected = backend.encode(canvases[:1])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    assert torch.equal(backend.encode(canvases[:1]), expected)
+
+
+def test_a_pickle_is_made_again_from_the_cache(tiny, cache, canvases, converted):
+    backend = backend_of(tiny, cache=cache)
+    for other in (pickle.loads(pickle.dumps(backend)), copy.deepcopy(backend)):
+        assert torch.equal(other.encode(canvases[:1]), backend.encode(canvases[:1]))
+    assert converted() == 1
 
 
 def test_an_embedding_is_not_overwritten_by_the_next(tiny, cache, canvases):

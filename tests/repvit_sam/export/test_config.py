@@ -36,4 +36,10 @@ def test_bad_canvas_and_calibration_are_refused_before_the_checkpoint_is_read(tm
         export_onnx(replace(config, precision="int8", canvas=128), calibrate=tmp_path / "none")
     with pytest.raises(ValueError, match="leave --picture out"):
         export_onnx(replace(config, precision="int8", canvas=128), picture=True)
+    with pytest.raises(ValueError, match="convention must be one of samexporter, osam, got 'labelme'"):
+        export_onnx(replace(config, canvas=128), convention="labelme")
+    with pytest.raises(ValueError, match="leave --picture out"):
+        export_onnx(replace(config, canvas=None), picture=True, convention="osam")
+    with pytest.raises(ValueError, match="convention='osam' is for a canvas of 1024, got 128"):
+        export_onnx(replace(config, canvas=128), convention="osam")
     assert not (tmp_path / "x").exists()

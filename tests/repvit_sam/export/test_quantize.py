@@ -1,9 +1,13 @@
+from functools import partial
+
 import numpy as np
 
 import repvit_sam
 from repvit_sam.calibration import calibration_photos
 from repvit_sam.canvas import resize_photo
 from repvit_sam.export.coreml_runtime.model import CoreMLEncoder
+from repvit_sam.export.encoder_input import CANVAS as OWN_CANVAS
+from repvit_sam.export.encoder_input import feeds_of
 from repvit_sam.export.libraries import import_coremltools
 from repvit_sam.export.onnx import check_onnx_file
 from repvit_sam.export.quantize import palette, quantize_coreml_weights, to_fp16, to_int8
@@ -35,7 +39,13 @@ def test_int8_is_calibrated_on_photographs(onnx_folder, small_photo, coffee, tmp
     photos = calibration_photos(PHOTOS)
     assert len(photos) == 4
     target = tmp_path / "encoder.onnx"
-    to_int8(onnx_folder / "encoder.onnx", target, photos, CANVAS, lambda done, total: seen.append((done, total)))
+    to_int8(
+        onnx_folder / "encoder.onnx",
+        target,
+        photos,
+        partial(feeds_of, encoder_input=OWN_CANVAS, canvas_size=CANVAS),
+        lambda done, total: seen.append((done, total)),
+    )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert target.stat().st_size < 0.5 * (onnx_folder / "encoder.onnx").stat().st_size
     assert not list(onnx_folder.glob("prepared*"))
