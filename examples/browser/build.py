@@ -155,7 +155,7 @@ def main(
     out: Annotated[Path, typer.Option(help="folder for the site")],
     checkpoint: Annotated[str, typer.Option(help="name or path")] = "small",
     precision: Annotated[str, typer.Option(help=", ".join(PRECISIONS))] = "fp16",
-    canvas: Annotated[int | None, typer.Option(help="side of the canvas in pixels; the checkpoint's by default")] = None,
+    canvas: Annotated[int | None, typer.Option(help="its side in pixels; the checkpoint's by default")] = None,
     runtime: Annotated[Path, typer.Option(help="the folder dist of onnxruntime-web")] = RUNTIME,
     calibrate: Annotated[Path | None, typer.Option(help="int8: a folder of photographs")] = None,
 ) -> None:

@@ -36,7 +36,10 @@ const toFile = (name, blob) => ({
 
 function unionOf(layers, size) {
   const union = new Uint8Array(size.width * size.height);
-  for (const { rle } of layers) decodeRle(rle, size).forEach((pixel, at) => pixel && (union[at] = 1));
+  for (const { rle } of layers) {
+    const mask = decodeRle(rle, size);
+    for (let at = 0; at < mask.length; at++) union[at] |= mask[at];
+  }
   return union;
 }
 

@@ -38,7 +38,8 @@ async function hasGpu() {
 const threadCount = () => (self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency ?? 1) : 1);
 
 async function start(name, threads, site, assets, report) {
-  if (typeof WebAssembly !== 'object') throw new Refusal('bad', 'This page needs WebAssembly, which this browser lacks.');
+  if (typeof WebAssembly !== 'object')
+    throw new Refusal('bad', 'This page needs WebAssembly, which this browser lacks.');
   const { module, files } = RUNTIMES[name];
   const wasmPath = `${files}.wasm`.slice(2);
   const [[encoderFile, decoderFile, wasmBinary], ort] = await Promise.all([
@@ -47,7 +48,11 @@ async function start(name, threads, site, assets, report) {
   ]);
   report({ text: 'Preparing the model', received: 1, total: 1 });
   ort.env.logLevel = 'error';
-  Object.assign(ort.env.wasm, { wasmBinary, numThreads: threads, wasmPaths: { mjs: new URL(`${files}.mjs`, import.meta.url).href } });
+  Object.assign(ort.env.wasm, {
+    wasmBinary,
+    numThreads: threads,
+    wasmPaths: { mjs: new URL(`${files}.mjs`, import.meta.url).href },
+  });
   const options = { executionProviders: [name] };
   const encoder = await ort.InferenceSession.create(encoderFile, options);
   const decoder = await ort.InferenceSession.create(decoderFile, options);

@@ -72,7 +72,10 @@ export async function decode(name, file, maxPixels) {
   const { width, height } = picture;
   if (width * height <= maxPixels) return picture;
   picture.close();
-  throw new Refusal('bad', `${name} is ${width}x${height}, more than ${maxPixels.toLocaleString('en')} pixels, the limit.`);
+  throw new Refusal(
+    'bad',
+    `${name} is ${width}x${height}, more than ${maxPixels.toLocaleString('en')} pixels, the limit.`,
+  );
 }
 
 /** The picture at a size, on white. @returns {OffscreenCanvasRenderingContext2D} */

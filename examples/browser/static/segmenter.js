@@ -6,7 +6,7 @@
 import { fitPhoto, toCanvas } from './canvas.js';
 import { resizeMask } from './masks.js';
 
-const [OBJECT_CORNERS, PADDING] = [[2, 3], -1]; // labels of a box's corners, and of the point that SAM wants without one
+const PADDING = [0, 0, -1]; // x, y, label of the point that SAM was trained with where there is no box
 
 export class Segmenter {
   /**
@@ -41,21 +41,15 @@ export class Segmenter {
    */
   async decode({ embedding, fit }, { points, box }, maskInput = null) {
     const [scaleX, scaleY] = [fit.contentWidth / fit.width, fit.contentHeight / fit.height];
-    const corners = box ? cornersOf(box) : [];
-    const labelled = [...points.map(([x, y, label]) => [x * scaleX, y * scaleY, label])];
-    for (const [index, [x, y]] of corners.entries()) labelled.push([x * scaleX, y * scaleY, OBJECT_CORNERS[index]]);
-    if (!box) labelled.push([0, 0, PADDING]);
+    const rest = box ? cornersOf(box) : [PADDING];
+    const labelled = [...points, ...rest];
+    const coords = labelled.flatMap(([x, y]) => [x * scaleX, y * scaleY]);
+    const labels = labelled.map(([, , label]) => label);
     const side = this.canvasSize / 4;
     const { low_res_masks, iou_predictions } = await this.decoder.run({
       image_embeddings: embedding,
-      point_coords: this.tensor(
-        labelled.flatMap(([x, y]) => [x, y]),
-        [1, labelled.length, 2],
-      ),
-      point_labels: this.tensor(
-        labelled.map(([, , label]) => label),
-        [1, labelled.length],
-      ),
+      point_coords: this.tensor(coords, [1, labelled.length, 2]),
+      point_labels: this.tensor(labels, [1, labelled.length]),
       mask_input: this.tensor(maskInput ?? new Float32Array(side * side), [1, 1, side, side]),
       has_mask_input: this.tensor([maskInput ? 1 : 0], [1]),
     });
@@ -75,7 +69,8 @@ export class Segmenter {
   }
 }
 
+/** A box as two points: top left has the label 2, bottom right 3. */
 const cornersOf = ([xa, ya, xb, yb]) => [
-  [Math.min(xa, xb), Math.min(ya, yb)],
-  [Math.max(xa, xb), Math.max(ya, yb)],
+  [Math.min(xa, xb), Math.min(ya, yb), 2],
+  [Math.max(xa, xb), Math.max(ya, yb), 3],
 ];

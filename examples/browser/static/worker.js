@@ -17,7 +17,8 @@ let working = loading;
 
 self.onmessage = ({ data: { id, name, args } }) => {
   const answer = async () => self.postMessage({ id, answer: await answered(name, args) });
-  if (name !== 'about' && !functions) answer(); // refused at once, see below
+  if (name !== 'about' && !functions)
+    answer(); // refused at once, see below
   else working = working.then(answer);
 };
 
