@@ -19,6 +19,7 @@ export function makeAssets(files, report) {
     const missing = paths.filter((_, index) => !kept[index]);
     const total = missing.reduce((sum, path) => sum + files[path].bytes, 0);
     let received = 0;
+    const others = new AbortController();
     const onBytes = (count) => {
       received += count;
       report({ text: 'Downloading the model', received: Math.min(received, total), total });
@@ -26,7 +27,11 @@ export function makeAssets(files, report) {
     return Promise.all(
       paths.map(async (path, index) => {
         if (kept[index]) return new Uint8Array(await kept[index].arrayBuffer());
-        const data = await download(path, addressOf(path), files[path].bytes, onBytes);
+        const { bytes } = files[path];
+        const data = await download(path, addressOf(path), bytes, onBytes, others.signal).catch((error) => {
+          others.abort(); // all are needed
+          throw error;
+        });
         await cache?.put(addressOf(path), new Response(data)).catch(() => {}); // no room: the next visit loads it again
         return data;
       }),
@@ -46,8 +51,8 @@ export function makeAssets(files, report) {
 /** Null on plain http, and where the browser does not allow it. @returns {Promise<Cache | null>} */
 const openCache = async () => ('caches' in self ? caches.open(cacheName()).catch(() => null) : null);
 
-async function download(path, address, bytes, onBytes) {
-  const response = await fetch(address).catch(() => null);
+async function download(path, address, bytes, onBytes, signal) {
+  const response = await fetch(address, { signal }).catch(() => null);
   if (!response?.ok) {
     const why = response ? `the host answers ${response.status}` : 'there is no connection to the host';
     throw new Refusal('bad', `The model cannot be loaded: ${path} is missing, ${why}. Load the page again later.`);
