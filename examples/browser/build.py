@@ -35,7 +35,7 @@ RUNTIME_FILES = (
 )
 PRECISIONS = {  # what the page shows
     "fp32": "fp32",
-    "fp16": "fp32, stored as fp16",
+    "fp16": "fp16 weights",
     "int8": "int8 encoder",
 }
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp")  # what browsers read; the photo decides

@@ -362,6 +362,19 @@ def test_what_needs_a_server_is_not_shown(on_coffee):
 
 @pytest.mark.browser
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [1000, 1280])
+def test_the_photo_stays_where_it_is_while_its_status_changes(on_coffee, width):
+    on_coffee.page.set_viewport_size({"width": width, "height": 900})
+    heights = set()
+    for act in (lambda: None, lambda: on_coffee.click(*CUP), lambda: on_coffee.page.keyboard.press("Escape")):
+        act()
+        heights.add(on_coffee.at("stage").bounding_box()["height"])
+    on_coffee.page.set_viewport_size(DESKTOP["viewport"])
+    assert len(heights) == 1
+
+
+@pytest.mark.browser
+@pytest.mark.slow
 def test_a_photo_that_lies_on_its_side_is_opened_upright(visit, tmp_path):
     sideways = Image.open(PHOTOS / "coffee.jpg").resize((120, 80))
     exif = Image.Exif()
