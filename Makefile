@@ -36,7 +36,7 @@ bench: $(DEV_STAMP) ## Time everything on an idle machine (a quarter of an hour)
 lint: $(DEV_STAMP) ## Check style and order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/biome check --colors=off app/static
+	$(BIN)/biome check --colors=off app/static examples
 
 types: $(DEV_STAMP) ## Check types
 	sh tests/one_package.sh build/types
@@ -45,7 +45,7 @@ types: $(DEV_STAMP) ## Check types
 format: $(DEV_STAMP) ## Put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/biome check --write app/static
+	$(BIN)/biome check --write app/static examples
 
 check: lint types test wheel-test ## All that CI checks
 

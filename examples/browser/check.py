@@ -1,6 +1,6 @@
-"""Compare the page's masks with Python's: clicks and drags in Chromium.
+"""Compare the page's masks with Python's, and time two visits: clicks and drags in Chromium.
 
-python examples/browser/check.py onnx/ --checkpoint small --screenshot build/browser.png
+python examples/browser/check.py build/site --screenshot build/browser.png
 """
 
 from __future__ import annotations
@@ -9,119 +9,156 @@ import json
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from serve import RUNTIME, make_server
+from serve import make_server
 
 import repvit_sam
-from repvit_sam.masks import best_mask
+from repvit_sam.masks import Mask, best_mask
+from repvit_sam.rle import decode_rle
 
 CLICK = (300.0, 200.0)  # in pixels of the example photo coffee.jpg: the cup
 CORRECTION = (240.0, 250.0)
 DRAG = (170.0, 12.0, 425.0, 282.0)
+_TIMEOUT = 120_000  # milliseconds
 
 
-class Page:
-    """The page in Chromium; coordinates are in pixels of the photo."""
+class Visit:
+    """The page in a window of its own; coordinates are in pixels of the photo.
 
-    def __init__(self, browser: Any, url: str) -> None:
+    Attributes:
+        ready_s, first_mask_s: seconds from opening the page until the first example is encoded, and until a click on
+            it is answered.
+    """
+
+    def __init__(self, context: Any, url: str) -> None:
         self.errors: list[str] = []
-        self.page = browser.new_page(viewport={"width": 1000, "height": 800})
+        self.page = context.new_page()
+        self.page.set_default_timeout(_TIMEOUT)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        started = time.perf_counter()
         self.page.goto(url)
-        self._wait_for("Encoded in")
+        self._wait_until("['ready', 'failed'].includes(document.querySelector('.rs')?.dataset.state)")
+        self.ready_s = time.perf_counter() - started
+        if self.page.locator(".rs").get_attribute("data-state") == "failed":
+            raise RuntimeError(self.text("status"))
+        self.click(*CLICK)
+        self.first_mask_s = time.perf_counter() - started
 
-    def status(self) -> str:
-        return self.page.locator("#status").inner_text()
+    def open_example(self, name: str) -> None:
+        self.page.locator(f'[data-part="example-{name}"]').click()
+        self._wait_until(f"document.querySelector('[data-part=status]').textContent.startsWith('{name}.jpg')")
 
-    def click(self, x: float, y: float, key: str | None = None) -> np.ndarray:
-        if key:
-            self.page.keyboard.down(key)
-        self.page.mouse.click(*self._on_screen(x, y))
-        if key:
-            self.page.keyboard.up(key)
-        return self._mask()
+    def click(self, x: float, y: float, button: str = "left") -> None:
+        clicks = self._clicks()
+        self.page.mouse.click(*self._on_screen(x, y), button=button)
+        self._wait_until(f"Number(document.querySelector('.rs').dataset.clicks) > {clicks}")
 
-    def drag(self, x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
+    def drag(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        clicks = self._clicks()
         self.page.mouse.move(*self._on_screen(x0, y0))
         self.page.mouse.down()
         self.page.mouse.move(*self._on_screen(x1, y1), steps=5)
         self.page.mouse.up()
-        return self._mask()
+        self._wait_until(f"Number(document.querySelector('.rs').dataset.clicks) > {clicks}")
 
-    def _mask(self) -> np.ndarray:
-        """(H, W) bool, read from the overlay."""
-        self._wait_for("Mask in")
-        read = """() => {
-            const canvas = document.getElementById('mask'), context = canvas.getContext('2d');
-            const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-            const bits = Array.from({ length: data.length / 4 }, (_, i) => +(data[4 * i + 3] > 0));
-            return [canvas.height, canvas.width, bits.join('')];
-        }"""
-        height, width, bits = self.page.evaluate(read)
-        return (np.frombuffer(bits.encode(), np.uint8) == ord("1")).reshape(height, width)
+    def clear(self) -> None:
+        self.page.keyboard.press("Escape")
+
+    def mask(self) -> Mask:
+        """(H, W) bool, from the COCO file of the current object."""
+        with self.page.expect_download() as download:
+            self.page.locator('[data-part="download-coco"]').click()
+        dataset = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+        return decode_rle(dataset["annotations"][0]["segmentation"])
+
+    def text(self, part: str) -> str:
+        return self.page.locator(f'[data-part="{part}"]').inner_text()
+
+    def _clicks(self) -> int:
+        return int(self.page.evaluate("document.querySelector('.rs').dataset.clicks"))
 
     def _on_screen(self, x: float, y: float) -> tuple[float, float]:
-        box = self.page.locator("#photo").bounding_box()
-        width, height = self.page.evaluate("() => [photo.width, photo.height]")
-        return box["x"] + x * box["width"] / width, box["y"] + y * box["height"] / height
+        box = self.page.locator('[data-part="stage"]').bounding_box()
+        at = self.page.evaluate("document.querySelector('.rs').rsDebug().transform")
+        return box["x"] + at["x"] + x * at["scale"], box["y"] + at["y"] + y * at["scale"]
 
-    def _wait_for(self, text: str) -> None:
-        self.page.wait_for_function(
-            "text => /^Error|^" + text + "/.test(document.getElementById('status').textContent)", arg=text
-        )
-        if self.status().startswith("Error"):
-            raise RuntimeError(f"{self.status()} {' '.join(self.errors)}")
+    def _wait_until(self, condition: str) -> None:
+        self.page.wait_for_function(f"() => {condition}")
+
+
+def expected_masks(checkpoint: str, canvas: int) -> dict[str, Mask]:
+    """Python's masks of the three prompts, by PyTorch."""
+    predictor = repvit_sam.SamPredictor(repvit_sam.load(checkpoint, device="cpu", canvas=canvas))
+    predictor.set_image(repvit_sam.example_photo("coffee"))
+    masks, ious, low_res_logits = predictor.predict([CLICK], [1])
+    best = best_mask(ious)
+    corrected, *_ = predictor.predict(
+        [CLICK, CORRECTION], [1, 0], mask_input=low_res_logits[best : best + 1], multimask_output=False
+    )
+    boxed, *_ = predictor.predict(box=DRAG, multimask_output=False)
+    return {"a click": masks[best], "a background point": corrected[0], "a box": boxed[0]}
+
+
+def found_masks(visit: Visit) -> dict[str, Mask]:
+    """The page's masks of the same prompts."""
+    found = {}
+    visit.open_example("coffee")
+    visit.click(*CLICK)
+    found["a click"] = visit.mask()
+    visit.click(*CORRECTION, button="right")
+    found["a background point"] = visit.mask()
+    visit.clear()
+    visit.drag(*DRAG)
+    found["a box"] = visit.mask()
+    return found
+
+
+def iou(a: Mask, b: Mask) -> float:
+    return float((a & b).sum() / np.maximum((a | b).sum(), 1))
 
 
 def main(
-    export: Annotated[Path, typer.Argument(help="folder written by repvit-sam export onnx")],
-    checkpoint: Annotated[str, typer.Option(help="the checkpoint that was exported")] = "small",
-    runtime: Annotated[Path, typer.Option(help="the folder dist of onnxruntime-web")] = RUNTIME,
+    site: Annotated[Path, typer.Argument(help="folder written by build.py")],
+    settings: Annotated[str, typer.Option(help="of the page's address, such as engine=wasm&threads=1")] = "",
     screenshot: Annotated[Path | None, typer.Option(help="save a picture of the page as this .png")] = None,
 ) -> None:
-    """Print the IoU between masks of the page and of SamPredictor with PyTorch; exit with 1 if one is below 0.99."""
+    """Print times of two visits and the IoU with PyTorch's masks; exit with 1 if one is below 0.95."""
     from playwright.sync_api import sync_playwright
 
-    canvas = json.loads((export / "manifest.json").read_text())["files"]["encoder.onnx"]["canvas"]
-    predictor = repvit_sam.SamPredictor(repvit_sam.load(checkpoint, device="cpu", canvas=canvas))
-    predictor.set_image(repvit_sam.example_photo("coffee"))
-    masks, ious, _ = predictor.predict([CLICK], [1])
-    expected = {
-        "a click": masks[best_mask(ious)],
-        "another with Alt": predictor.predict([CLICK, CORRECTION], [1, 0], multimask_output=False)[0][0],
-        "a drag": predictor.predict(box=DRAG, multimask_output=False)[0][0],
-    }
+    description = json.loads((site / "site.json").read_text(encoding="utf-8"))
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    server = make_server(export, runtime)
+    server = make_server(site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    min_iou = 1.0
+    url = f"http://127.0.0.1:{server.server_address[1]}/?{settings}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = Page(browser, f"http://127.0.0.1:{server.server_address[1]}/")
-        typer.echo(f"{browser.version}: {page.status()}")
-        actions = {
-            "a click": lambda: page.click(*CLICK),
-            "another with Alt": lambda: page.click(*CORRECTION, key="Alt"),
-            "a drag": lambda: page.drag(*DRAG),
-        }
-        for name, act in actions.items():
-            found = act()
-            iou = (found & expected[name]).sum() / (found | expected[name]).sum()
-            min_iou = min(min_iou, float(iou))
-            typer.echo(f"{name}: {found.sum()} pixels, IoU {iou:.4f} with Python. {page.status()}")
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+        errors = []
+        for name in ("first visit", "second visit"):
+            visit = Visit(context, url)
+            typer.echo(f"{name}: ready in {visit.ready_s:.1f} s, first mask in {visit.first_mask_s:.1f} s")
+            typer.echo(f"  {visit.text('figures')}")
+            errors += visit.errors
+        found = found_masks(visit)
+        typer.echo(f"Chromium {browser.version}: {visit.text('figures')}")
         if screenshot:
             screenshot.parent.mkdir(parents=True, exist_ok=True)
-            page.page.screenshot(path=str(screenshot))
-        for error in page.errors:
-            typer.echo(f"error on the page: {error}", err=True)
+            visit.page.screenshot(path=str(screenshot))
         browser.close()
     server.shutdown()
-    if min_iou < 0.99 or page.errors:
+    expected = expected_masks(description["about"]["checkpoint"], description["canvas"])
+    agreement = {name: iou(found[name], mask) for name, mask in expected.items()}
+    for name, value in agreement.items():
+        typer.echo(f"{name}: IoU {value:.4f} with Python")
+    for error in errors:
+        typer.echo(f"error on the page: {error}", err=True)
+    if min(agreement.values()) < 0.95 or errors:
         sys.exit(1)
 
 
