@@ -38,6 +38,8 @@ export function makeServer(workerUrl, { showProgress, showFailure }) {
     progress: async () => ({ state: 'working', ahead: 0, share: null }),
     cancel: async () => ({}),
     everything: async () => refusal('Everything mode needs the page with a server: repvit-sam demo.'),
+    edit_mask: async () => refusal('Correcting masks by hand needs the page with a server: repvit-sam demo.'),
+    outline: async () => refusal('Outlines need the page with a server: repvit-sam demo.'),
     python_snippet: async () => refusal('The Python program needs the page with a server: repvit-sam demo.'),
   };
 }
