@@ -30,7 +30,7 @@ _BELONGS = 0.5  # the regression is trained towards 0 and 1
 _MAX_PROMPTS = 48
 _LEAST_REGION = 4  # cells that get a box
 _APART = 5  # cells: the window in which a point is the highest
-# between a mask and the regression, see ``_agreement``; people, learnt from 20 photos of COCO: of the proposals above 0.3,
+# between a mask and the regression, see ``_agreement``; people, learnt from 20 photos of COCO: of proposals above 0.3,
 # 0.4 and 0.5, 22 %, 38 % and 65 % have an IoU above 0.5 with a person
 _MIN_AGREEMENT = 0.4
 _MAX_OVERLAP = 0.5  # IoU with a mask that agrees more
