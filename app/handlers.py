@@ -241,8 +241,11 @@ class Handlers:
     async def outline(self, data: Any) -> Json:
         """A mask's edge as corners to be moved."""
         request = parse(schemas.OutlineRequest, data)
-        photo_hw = self.service.photos.get(request.photo).photo_hw
-        return {"loops": await asyncio.to_thread(outline, request.rle, photo_hw)}
+
+        def compute() -> Json:
+            return {"loops": outline(request.rle, self.service.photos.get(request.photo).photo_hw)}
+
+        return await asyncio.to_thread(compute)
 
     async def open_photo(
         self, request: schemas.OpenRequest, get_photo: Callable[[], tuple[StoredPhoto, Photo | None]]

@@ -7,3 +7,4 @@ MAX_POINTS = 64  # of one prompt set
 MAX_LAYERS = 400
 MAX_CORNERS = 10_000  # of one brush stroke or one loop of an outline
 MAX_UNANSWERED = 100  # changes of a photo's labels whose answers were lost
+MAX_OBJECTS = 2000  # of a photo that is labelled

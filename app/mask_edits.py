@@ -12,7 +12,7 @@ import numpy as np
 from repvit_sam.masks import Mask, mask_extent
 
 from .layer_masks import checked_mask
-from .schemas import BrushEdit, EditRequest, OutlineEdit, Rle
+from .schemas import BrushEdit, EditRequest, OutlineEdit, RequestError, Rle
 from .shapes import loops_of, mask_of_loops
 
 _TOLERANCE_SHARE = 1 / 200  # of the object's diagonal, between its edge and the outline to edit: 20 to 60 corners
@@ -24,14 +24,17 @@ def edited_masks(request: EditRequest, photo_hw: tuple[int, int]) -> list[Mask]:
     """The masks (H, W) that an edit leads to: one, none where nothing is left, several after splitting.
 
     Raises:
-        RequestError: a mask is damaged or of another photo's size.
+        RequestError: a mask is damaged or of another photo's size, or an outline is too long.
     """
     mask = np.zeros(photo_hw, dtype=bool) if request.rle is None else checked_mask(request.rle, photo_hw)
     edit = request.edit
     if isinstance(edit, BrushEdit):
         results = [brushed(mask, edit)]
     elif isinstance(edit, OutlineEdit):
-        results = [mask_of_loops([[list(corner) for corner in loop] for loop in edit.loops], photo_hw)]
+        try:
+            results = [mask_of_loops([[list(corner) for corner in loop] for loop in edit.loops], photo_hw)]
+        except ValueError as error:
+            raise RequestError(str(error)) from None
     elif edit.kind == "fill_holes":
         results = [without_holes(mask)]
     elif edit.kind == "drop_islands":
@@ -47,7 +50,7 @@ def edited_masks(request: EditRequest, photo_hw: tuple[int, int]) -> list[Mask]:
 
 def brushed(mask: Mask, stroke: BrushEdit) -> Mask:
     """A mask (H, W) with a round brush drawn along a line, or an eraser."""
-    (height, width), margin = mask.shape, math.ceil(stroke.diameter)
+    (height, width), margin = mask.shape, math.ceil(stroke.diameter / 2) + 1
     line = np.floor(np.array(stroke.points)).astype(np.int32).clip(-margin, [width + margin, height + margin])
     left, top = line.min(0) - margin
     right, bottom = line.max(0) + margin + 1

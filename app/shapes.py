@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from repvit_sam.rle import Rle, decode_rle, encode_rle, run_lengths
 Loop = list[list[float]]  # closed, [[x, y], ...] in photo pixels; a pixel's corners are whole numbers
 
 _LEAST_NUMBERS = 6  # of a polygon: three corners; pycocotools takes four numbers for a box
+_MAX_LENGTH = 2_000_000  # pixels of all edges: pycocotools walks along each, in steps of a fifth of a pixel
 
 
 def rle_of(segmentation: Any, photo_hw: tuple[int, int]) -> Rle | None:
@@ -22,7 +24,7 @@ def rle_of(segmentation: Any, photo_hw: tuple[int, int]) -> Rle | None:
     height, width = photo_hw
     try:
         if isinstance(segmentation, list):
-            if not segmentation or min(map(len, segmentation)) < _LEAST_NUMBERS:
+            if not all(_is_polygon(polygon, 2 * max(photo_hw)) for polygon in segmentation) or not segmentation:
                 return None
             rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
         else:
@@ -36,6 +38,11 @@ def rle_of(segmentation: Any, photo_hw: tuple[int, int]) -> Rle | None:
     except (TypeError, ValueError, KeyError, IndexError):  # whatever another program wrote
         return None
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def _is_polygon(polygon: Any, limit: int) -> bool:
+    """Whether pycocotools can take it: it reads memory that is not its own where a number is not finite."""
+    return len(polygon) >= _LEAST_NUMBERS and all(math.isfinite(n) and abs(n) <= limit for n in polygon)
 
 
 def area_and_bbox(rle: Rle) -> tuple[int, list[float]]:
@@ -69,11 +76,19 @@ def loops_of(mask: Mask, tolerance: float) -> list[Loop]:
 def mask_of_loops(loops: Sequence[Loop], photo_hw: tuple[int, int]) -> Mask:
     """Closed loops -> (H, W); where loops overlap, every second one is a hole (even-odd rule).
 
-    pycocotools fills each loop, so a reader of COCO's polygons gets the same mask.
+    pycocotools fills each loop, so a reader of COCO's polygons gets the same mask. Corners beside the photo are moved
+    to its edge.
+
+    Raises:
+        ValueError: the loops are longer than can be filled in a moment.
     """
     mask = np.zeros(photo_hw, dtype=bool)
-    for loop in loops:
-        flat = [float(number) for corner in loop for number in corner]
+    inside = [np.clip(np.array(loop, dtype=np.float64), 0, photo_hw[::-1]) for loop in loops]
+    length = sum(float(np.abs(loop - np.roll(loop, 1, axis=0)).sum()) for loop in inside)
+    if length > _MAX_LENGTH:
+        raise ValueError(f"an outline may be {_MAX_LENGTH:,} pixels long, this one is {length:,.0f}")
+    for loop in inside:
+        flat = loop.ravel().tolist()
         (rle,) = coco_mask.frPyObjects([flat], *photo_hw)
         mask ^= coco_mask.decode(rle).astype(bool)
     return mask

@@ -5,6 +5,7 @@ Nothing in a store is lost for good: a page sends an expired photo again, and ev
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections.abc import MutableMapping
@@ -88,9 +89,10 @@ class PhotoStore:
             PhotoError: not a picture, or too large for the page.
         """
         try:
-            token = f"{_FILE}{path.stat().st_mtime_ns:x}-{name}"  # a changed file is another photo
+            changed_at = path.stat().st_mtime_ns  # a changed file is another photo
         except OSError as error:
             raise PhotoError(f"{name} cannot be read: {error.strerror}") from None
+        token = _FILE + hashlib.sha256(f"{changed_at} {path}".encode()).hexdigest()[:32]
         with self._lock:
             stored = self._stored.get(token)
             if stored is None:

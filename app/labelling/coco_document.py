@@ -144,9 +144,9 @@ def parse_document(data: bytes, name: str) -> CocoDocument:
     of_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in lists["images"]}
     category_ids = {category["id"] for category in lists["categories"]}
     for annotation in lists["annotations"]:
-        if annotation.get("image_id") not in of_image:
+        if not isinstance(annotation.get("image_id"), (int, str)) or annotation["image_id"] not in of_image:
             raise LabelFileError(f"{name}: annotation {annotation['id']} belongs to no image of the file")
-        if annotation.get("category_id") not in category_ids:
+        if not isinstance(annotation.get("category_id"), (int, str)) or annotation["category_id"] not in category_ids:
             raise LabelFileError(f"{name}: annotation {annotation['id']} is of a category that the file does not list")
         of_image[annotation["image_id"]].append(annotation)
     parts = {image["id"]: PhotoPart.of(image, of_image[image["id"]]) for image in lists["images"]}

@@ -20,10 +20,10 @@ from repvit_sam.rle import decode_rle
 from ..data_urls import photo_url
 from ..handlers import Handlers, ServerFunction, as_function
 from ..layer_masks import checked_mask
-from ..limits import MAX_LAYERS
+from ..limits import MAX_OBJECTS, MAX_PIXELS
 from ..responses import Json, json_response, mask_json
 from ..scheduler import Job, Priority
-from ..schemas import Request, parse
+from ..schemas import Request, RequestError, parse
 from . import schemas
 from .label_formats import export_files
 from .label_store import Change, LabelLayer, LabelStore, PhotoState, split_annotations
@@ -31,7 +31,7 @@ from .proposals import Proposal
 from .proposer import Proposer
 
 _THUMB_SIDE = 112  # pixels
-_HEARD_SECONDS = 9  # a window asks for changes every three seconds
+_HEARD_SECONDS = 75  # a window asks for changes every three seconds; where it is hidden, once a minute
 
 
 class LabelHandlers:
@@ -67,6 +67,8 @@ class LabelHandlers:
         version = self._labels.version
         return {
             "session": self._session,
+            "identity": self._labels.identity,
+            "most": MAX_OBJECTS,
             "version": version,
             "photos": [_state_json(photo) for photo in self._labels.photos()],
             "classes": self._labels.classes(),
@@ -82,7 +84,7 @@ class LabelHandlers:
         windows = self._others(request.visitor)
         await asyncio.to_thread(self._labels.refresh)
         if request.session != self._session:
-            return {"restarted": True, "windows": windows}
+            return {"restarted": True, "identity": self._labels.identity, "windows": windows}
         version = self._labels.version
         photos, classes_changed = self._labels.changes(request.version)
         changed = {"classes": self._labels.classes()} if classes_changed else {}
@@ -129,6 +131,8 @@ class LabelHandlers:
     async def save_labels(self, data: Any) -> Json:
         """Replace a photo's labels; they are on the disk when this answers."""
         request = parse(schemas.SaveLabelsRequest, data)
+        if request.folder and request.folder != self._labels.identity:
+            raise RequestError("another folder is served here now; load the page again when that is done")
         path = self._labels.folder.path_of(request.name)
 
         def compute() -> Json:
@@ -192,7 +196,9 @@ class LabelHandlers:
 
     def _labels_json(self, name: str, photo_hw: tuple[int, int]) -> Json:
         part = self._labels.part(name)
-        shown, kept = split_annotations(part.annotations() if part else [], photo_hw, MAX_LAYERS)
+        shown, kept = split_annotations(part.annotations() if part else [], photo_hw)
+        if len(shown) > MAX_OBJECTS:
+            raise RequestError(f"{name} has {len(shown):,} objects; this page takes {MAX_OBJECTS:,}")
         layers = []
         for record, rle in shown:
             iou = record.get("score")
@@ -210,12 +216,12 @@ class LabelHandlers:
         path = self._labels.folder.path_of(name)
         try:
             try:
-                with Image.open(path) as picture:
+                with Image.open(path, formats=("JPEG", "MPO")) as picture:
                     picture.draft("RGB", (2 * _THUMB_SIDE, 2 * _THUMB_SIDE))
                     picture.thumbnail((2 * _THUMB_SIDE, 2 * _THUMB_SIDE), reducing_gap=2.0)
                     photo = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-            except Exception:  # a format that Pillow alone does not open; read_photo says what is wrong
-                photo = read_photo(path)
+            except Exception:  # no JPEG, or a damaged one
+                photo = read_photo(path, MAX_PIXELS)
             return photo_url(photo, _THUMB_SIDE)
         except PhotoError:
             return None

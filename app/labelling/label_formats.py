@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -34,7 +35,7 @@ class LabelledPhoto:
     """A photo's labels.
 
     Attributes:
-        stem: its name in the folder without the ending.
+        stem: its name in the folder without the ending; with it, where photos differ in nothing else.
         objects: index of the class, and the mask as RLE; the lowest first.
     """
 
@@ -51,15 +52,17 @@ def export_files(store: LabelStore, kind: Kind) -> Iterator[File]:
 def labelled_photos(store: LabelStore) -> Iterator[LabelledPhoto]:
     """The folder's photos that the COCO file knows, each with its objects that have masks."""
     index_of = {category["id"]: index for index, category in enumerate(store.classes())}
+    stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in store.folder.names)
     for part in store.parts():
         name, image = store.folder.name_of(part.file_name), part.image()
         assert name is not None  # store.parts() gives the folder's own
+        stem = str(PurePosixPath(name).with_suffix(""))
         height, width = image.get("height"), image.get("width")
         if not (isinstance(height, int) and isinstance(width, int)):
             height, width = photo_size(store.folder.path_of(name))
         shown, _ = split_annotations(part.annotations(), (height, width))
         objects = tuple((index_of[record["category_id"]], rle) for record, rle in shown)
-        yield LabelledPhoto(str(PurePosixPath(name).with_suffix("")), (height, width), objects)
+        yield LabelledPhoto(stem if stems[stem] == 1 else name, (height, width), objects)
 
 
 def _coco(store: LabelStore) -> Iterator[File]:

@@ -7,6 +7,7 @@ writing the file is read again where another program has changed it.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,6 @@ from repvit_sam.files import atomic_write
 from repvit_sam.rle import Rle
 from repvit_sam.visualize import COLOURS
 
-from ..limits import MAX_LAYERS
 from ..schemas import RequestError
 from ..shapes import area_and_bbox, rle_of, segmentation_like
 from .coco_document import (
@@ -123,7 +123,10 @@ class LabelStore:
     """
 
     def __init__(self, folder: PhotoFolder, path: Path, as_polygons: bool = False) -> None:
+        path = path.resolve()  # a link stays one
         self.folder, self.path, self._as_polygons = folder, path, as_polygons
+        self.identity = hashlib.sha256(f"{folder.path}\n{path}".encode()).hexdigest()[:16]
+        """Tells this folder and file from others that are served at the same address."""
         self._lock = threading.RLock()
         self._in_use = FileLock(path.with_name(f".{path.name}.lock"))
         try:
@@ -137,6 +140,7 @@ class LabelStore:
         self._seen: tuple[int, int, int] | None = None  # the file as it was last read or written
         self.version = 0
         """Counts changes, so that a page can ask for what is new."""
+        self._max_class_id = 0  # an undone deletion may bring back an object of a class that was removed
         self._changed: dict[str, int] = {}  # photo -> version
         # photo -> records that it had; an undone deletion brings one back whole
         self._earlier: LRUCache[str, dict[Any, dict[str, Any]]] = LRUCache(_EARLIER)
@@ -149,7 +153,7 @@ class LabelStore:
 
     @property
     def not_here(self) -> int:
-        return sum(self.folder.name_of(part.file_name) is None for part in self._document.parts.values())
+        return len(self._document.parts) - len(self._by_name())
 
     def refresh(self) -> None:
         """Read the file again where another program has changed it; one that cannot be read is left for ``save``."""
@@ -214,7 +218,7 @@ class LabelStore:
             image = part.image() if part else self._new_image(name)
             image = with_state({**image, "height": photo_hw[0], "width": photo_hw[1]}, state, change.name)
             old = part.annotations() if part else []
-            with_masks, kept = split_annotations(old, photo_hw, MAX_LAYERS)
+            with_masks, kept = split_annotations(old, photo_hw)
             shown = [record for record, _ in with_masks]
             records, highest = self._records(name, image, layers, shown)
             new = PhotoPart.of(image, [*kept, *records])
@@ -235,7 +239,7 @@ class LabelStore:
                     found: int | str = category["id"]
                     return found
             numbers = [category["id"] for category in self._document.categories if isinstance(category["id"], int)]
-            new_id = max(numbers, default=0) + 1
+            new_id = self._max_class_id = max([self._max_class_id, *numbers]) + 1
             new = {"id": new_id, "name": name, "color": self._free_colour()}
             self._set_categories((*self._document.categories, new))
             return new_id
@@ -274,6 +278,9 @@ class LabelStore:
                     f"{name!r} has {objects} object{'s' * (objects > 1)} in {photos} photo{'s' * (photos > 1)}; "
                     "give them another class first"
                 )
+            if len(self._document.categories) == 1:
+                raise RequestError(f"{name!r} is the only class; add another one first")
+            self._max_class_id = max([self._max_class_id, *([class_id] if isinstance(class_id, int) else [])])
             self._set_categories(tuple(c for c in self._document.categories if c["id"] != class_id))
 
     def document_bytes(self) -> Iterator[bytes]:
@@ -290,6 +297,8 @@ class LabelStore:
         records = []
         for layer in layers:
             record = None if layer.annotation is None else before.pop(layer.annotation, None)
+            if record is not None and record not in shown and self._is_used_elsewhere(record["id"], image["id"]):
+                record = None
             if record is None:
                 highest += 1
             record_id = highest if record is None else record["id"]
@@ -303,9 +312,21 @@ class LabelStore:
             records.append({**(record or {"iscrowd": 0}), **changed})
         return records, highest
 
+    def _is_used_elsewhere(self, record_id: int | str, image_id: int | str) -> bool:
+        """Whether a photo has a record of this id; for one that was removed, another program may have taken it."""
+        parts = (part for part in self._document.parts.values() if part.image_id != image_id)
+        return any(record["id"] == record_id for part in parts for record in part.annotations())
+
     def _by_name(self) -> dict[str, PhotoPart]:
-        named = ((self.folder.name_of(part.file_name), part) for part in self._document.parts.values())
-        return {name: part for name, part in named if name}
+        """The folder's photos that the file has; one that is named by its path, or by its file's name in one record."""
+        parts = self._document.parts.values()
+        named = {part.file_name: part for part in parts if self.folder.name_of(part.file_name) == part.file_name}
+        others: dict[str, list[PhotoPart]] = {}
+        for part in parts:
+            name = self.folder.name_of(part.file_name)
+            if name and name not in named:
+                others.setdefault(name, []).append(part)
+        return {**named, **{name: found[0] for name, found in others.items() if len(found) == 1}}
 
     def _new_image(self, name: str) -> dict[str, Any]:
         numbers = [key for key in self._document.parts if isinstance(key, int)]
@@ -318,8 +339,8 @@ class LabelStore:
         raise RequestError("this class does not exist any more; load the page again")
 
     def _free_colour(self) -> list[int]:
-        used = [tuple(category.get("color") or ()) for category in self._document.categories]
-        free = [colour for colour in COLOURS if tuple(colour) not in used]
+        used = [_colour(category, number) for number, category in enumerate(self._document.categories)]
+        free = [colour for colour in COLOURS if "#{:02x}{:02x}{:02x}".format(*colour) not in used]
         return list(free[0] if free else COLOURS[len(used) % len(COLOURS)])
 
     def _set_categories(self, categories: tuple[Mapping[str, Any], ...]) -> None:
@@ -363,27 +384,25 @@ class LabelStore:
                 stream.writelines(document.chunks())
                 stream.flush()
                 os.fsync(stream.fileno())  # a power cut leaves the file of before, or this one
+                seen = _signature_of(os.fstat(stream.fileno()))  # not of the path: another program may write there
         except OSError as error:
             reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
             raise NotSavedError(f"{self.path.name} cannot be written: {reason}") from None
-        self._document, self._seen = document, _signature(self.path)
+        self._document, self._seen = document, seen
 
 
 def split_annotations(
-    records: Sequence[dict[str, Any]], photo_hw: tuple[int, int], most: int | None = None
+    records: Sequence[dict[str, Any]], photo_hw: tuple[int, int]
 ) -> tuple[list[tuple[dict[str, Any], Rle]], list[dict[str, Any]]]:
     """Records with their masks, and those that have no mask of this photo: boxes without a mask, damaged ones.
 
-    The second kind is not shown, and stays in the file as it is.
-
-    Args:
-        most: so many are shown; the others go to the second kind.
+    The second kind, and masks without a pixel, is not shown, and stays in the file as it is.
     """
     shown: list[tuple[dict[str, Any], Rle]] = []
     kept: list[dict[str, Any]] = []
     for record in records:
         rle = rle_of(record.get("segmentation"), photo_hw)
-        if rle is None or (most is not None and len(shown) == most):
+        if rle is None or not area_and_bbox(rle)[0]:
             kept.append(record)
         else:
             shown.append((record, rle))
@@ -406,4 +425,8 @@ def _signature(path: Path) -> tuple[int, int, int] | None:
         found = path.stat()
     except FileNotFoundError:
         return None
+    return _signature_of(found)
+
+
+def _signature_of(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -28,7 +28,8 @@ class PhotoFolder:
         self.path = path.resolve()
         self.names: tuple[str, ...] = ()
         """Relative to the folder, with ``/`` on every system; numbers in them count as numbers."""
-        self._by_file_name: dict[str, str | None] = {}
+        self._by_base: dict[str, str | None] = {}
+        self._known: frozenset[str] = frozenset()
         self.scan()
 
     def scan(self) -> None:
@@ -38,28 +39,33 @@ class PhotoFolder:
         for name in self.names:
             base = name.rpartition("/")[2]
             found[base] = None if base in found else name
-        self._by_file_name = {**found, **{name: name for name in self.names}}
+        self._by_base, self._known = found, frozenset(self.names)
 
     def name_of(self, file_name: str) -> str | None:
         """The photo that a COCO file means: by its path from the folder, or by its file's name if only one has it."""
         plain = file_name.replace("\\", "/")
-        return self._by_file_name.get(plain) or self._by_file_name.get(plain.rpartition("/")[2])
+        return plain if plain in self._known else self._by_base.get(plain.rpartition("/")[2])
 
     def path_of(self, name: str) -> Path:
         """Raises RequestError for a name that is not on the list: no other file is opened."""
-        if self._by_file_name.get(name) != name:
+        if name not in self._known:
             raise RequestError(f"{name!r} is not a photo of this folder; load the page again if it is new")
         return self.path / name
 
     def _find(self, folder: Path, prefix: str) -> Iterator[str]:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or (entry.is_symlink() and not self._is_inside(entry.path)):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    yield from self._find(Path(entry.path), f"{prefix}{entry.name}/")
-                elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                    yield prefix + entry.name
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:  # a folder in it that may not be read
+            return
+        for entry in entries:
+            if entry.name.startswith(".") or (entry.is_symlink() and not self._is_inside(entry.path)):
+                continue
+            if not entry.name.isprintable():  # such names cannot be written to JSON, or shown
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._find(Path(entry.path), f"{prefix}{entry.name}/")
+            elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
+                yield prefix + entry.name
 
     def _is_inside(self, link: str) -> bool:
         return Path(link).resolve().is_relative_to(self.path)

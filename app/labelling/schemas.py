@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..limits import MAX_LAYERS, MAX_UNANSWERED
+from ..limits import MAX_OBJECTS, MAX_UNANSWERED
 from ..schemas import OpenRequest, Request, Rle
 
 _Name = Annotated[str, Field(min_length=1, max_length=1000)]  # of a photo, relative to the folder
@@ -37,12 +37,13 @@ class SentLayer(BaseModel):
 
 
 class SaveLabelsRequest(Request):
+    folder: str = Field("", max_length=64)  # ``LabelStore.identity``
     name: _Name
     revision: str = Field("", max_length=64)
     change: str = Field("", max_length=64)  # see ``label_store.Change``
     unanswered: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=MAX_UNANSWERED)
     state: Literal["in work", "done"]
-    layers: tuple[SentLayer, ...] = Field(max_length=MAX_LAYERS)  # the lowest first
+    layers: tuple[SentLayer, ...] = Field(max_length=MAX_OBJECTS)  # the lowest first
 
 
 class AddClassRequest(Request):

@@ -74,12 +74,13 @@ export async function start(element, server) {
   const photos = makePhotos(store, session);
   const previews = makePreviews(store, session, rpc.call, drawn);
   const everything = makeEverything(store, session, rpc);
-  const { keep, currentObject } = makeKeep(store, session);
+  const { keep, currentObject, kept } = makeKeep(store, session);
   predictOnChange(store, session, drawn);
 
   const maskEdits = makeMaskEdits(store, session);
   const byHand = { brush: makeBrush(store, maskEdits, keep), outlining: makeOutlining(store, maskEdits) };
-  const folder = makeFolder(store, rpc, photos, makeSaving(store, rpc));
+  const settled = () => Promise.all([kept(), maskEdits.settled()]);
+  const folder = makeFolder(store, rpc, photos, makeSaving(store, rpc), settled);
   const pointing = makePointing(store, actions, foundMasks, previews, byHand);
   const { abandon } = listenToPointers(surface, pointing.gestures);
   const { zoomBy } = pointing;

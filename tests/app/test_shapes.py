@@ -35,6 +35,12 @@ def test_simplified_loops_stay_near_the_edge():
     assert (again & mask.astype(bool)).sum() / (again | mask.astype(bool)).sum() > 0.97
 
 
+def test_loops_that_take_long_to_fill_are_refused_and_those_beside_the_photo_are_cut():
+    with pytest.raises(ValueError, match="pixels long"):
+        mask_of_loops([[[0, 0], [1000, 1000]] * 2000], (1000, 1000))
+    assert mask_of_loops([[[-50, -50], [1e5, -50], [1e5, 1e5], [-50, 1e5]]], (20, 30)).all()
+
+
 def test_an_empty_mask_has_no_loops():
     assert loops_of(np.zeros((4, 5), dtype=bool), 0) == []
     assert not mask_of_loops([], (4, 5)).any()
@@ -66,6 +72,7 @@ def test_every_form_of_cocos_segmentation_is_read():
     [
         *(None, [], {}, "x", [[1, 2]], [["a", "b", "c", "d", "e", "f"]], {"size": [6, 8]}),
         *({"size": [8, 6], "counts": [48]}, {"size": [6, 8], "counts": [47]}, {"size": [6, 8], "counts": "zz"}),
+        *([[0, 0, float("nan"), 0, 5, 5]], [[0, 0, 1e9, 0, 5, 5]], [[0, 0, 5, 0, 5, 5], [1, 1]]),
         *({"size": [6, 8], "counts": [50, -2]}, {"size": [6, 8], "counts": []}, {"size": 3, "counts": [48]}),
     ],
 )

@@ -14,7 +14,10 @@
  * @property {LabelClass[]} classes
  * @property {number | string | null} active  class of the next object
  * @property {number} windows  others that have the folder open
- * @property {'saved' | 'saving' | 'waiting'} saving  waiting: it could not be saved, and is tried again
+ * @property {string} identity  tells this folder from another one that is served at the same address
+ * @property {number} most  objects of a photo
+ * @property {'saved' | 'saving' | 'waiting' | 'refused'} saving  waiting: it could not be saved, and is tried again;
+ *   refused: the server says no, and the next change is sent again
  *
  * @typedef {import('./prompts.js').Doc} Doc
  * @typedef {import('./prompts.js').Layer} Layer

@@ -18,9 +18,10 @@ export function canAddPoint(store) {
 
 /** @param {Store} store @param {number} count @returns {boolean} */
 export function canAddLayers(store, count) {
-  const { about, history } = store.get();
-  const room = about.limits.layers - history.present.layers.length;
-  if (count > room) notify(store, `A photo holds ${about.limits.layers} layers; there is room for ${room} more.`);
+  const { about, history, folder } = store.get();
+  const most = folder?.most ?? about.limits.layers;
+  const room = most - history.present.layers.length;
+  if (count > room) notify(store, `A photo holds ${most} layers; there is room for ${room} more.`);
   return count <= room;
 }
 

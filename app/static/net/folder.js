@@ -3,6 +3,7 @@
 import { amend } from '../document/history.js';
 import { changePhoto, historyOf, nextOf, withClassNames } from '../document/labels.js';
 import { notify, reportError, say } from '../document/messages.js';
+import { hasObjectPrompt } from '../document/prompts.js';
 import { saveFile } from './downloads.js';
 import { sleep } from './rpc.js';
 
@@ -15,10 +16,9 @@ const UNSAVED_MS = 5000;
  * @param {import('./rpc.js').Rpc} rpc
  * @param {ReturnType<typeof import('./photos.js').makePhotos>} photos
  * @param {ReturnType<typeof import('./save_labels.js').makeSaving>} saving
+ * @param {() => Promise<any>} settled  resolves when what is being kept and drawn is part of the document
  */
-export function makeFolder(store, rpc, photos, saving) {
-  /** @type {Map<string, import('../document/history.js').History>} of the photos that were open, for undo */
-  const histories = new Map();
+export function makeFolder(store, rpc, photos, saving, settled) {
   const fail = (error) => reportError(store, error);
   const change = (part) => store.set({ folder: { ...store.get().folder, ...part } });
 
@@ -35,7 +35,7 @@ export function makeFolder(store, rpc, photos, saving) {
     const { classes } = answer;
     const folder = { title, index: -1, active: classes[0]?.id ?? null, saving: 'saved', ...listed(answer) };
     store.set({ folder: /** @type {any} */ (folder) });
-    await Promise.race([saving.saveUnsaved(), sleep(UNSAVED_MS)]); // of before a reload
+    await Promise.race([saving.start(answer.identity), sleep(UNSAVED_MS)]); // what a reload left
     if (answer.windows) sayOthers();
     if (answer.not_here) {
       notify(
@@ -47,11 +47,11 @@ export function makeFolder(store, rpc, photos, saving) {
     window.addEventListener('beforeunload', (event) => saving.isSaved() || event.preventDefault());
     setInterval(ask, ASK_MS);
     const first = nextOf(store.get().folder, ['untouched']);
-    await goTo(Math.max(0, first));
+    await goTo(Math.max(0, first)).catch(fail);
   }
 
-  const listed = ({ photos: list, classes, session, version, windows, file }) => ({
-    ...{ classes, session, version, windows, file },
+  const listed = ({ photos: list, classes, session, version, windows, file, identity, most }) => ({
+    ...{ classes, session, version, windows, file, identity, most },
     photos: list.map(([name, state, count]) => ({ name, state, count })),
   });
 
@@ -68,22 +68,36 @@ export function makeFolder(store, rpc, photos, saving) {
     const answer = await rpc.call('folder_changes', { session, version }).catch(() => null);
     if (!answer) return;
     if (answer.windows && !folder.windows) sayOthers();
-    if (answer.restarted) return void change(listed(await rpc.callWithRetries('folder', {})));
+    if (answer.restarted) return answer.identity === folder.identity ? relist() : sayOtherFolder();
     const { classes = store.get().folder.classes, windows } = answer;
     const at = new Map(store.get().folder.photos.map(({ name }, index) => [name, index]));
     let next = store.get().folder;
     for (const [name, state, count] of answer.photos) {
       if (at.has(name)) next = changePhoto(next, at.get(name), { state, count });
     }
-    change({ photos: next.photos, classes, windows, version: answer.version });
+    const isSame = JSON.stringify(classes) === JSON.stringify(next.classes); // the list would be made anew
+    change({ photos: next.photos, windows, version: answer.version, ...(isSame ? {} : { classes }) });
   }
+
+  /** After the server has started again. */
+  async function relist() {
+    const { folder } = store.get();
+    const name = folder.photos[folder.index]?.name;
+    const next = listed(await rpc.callWithRetries('folder', {}));
+    change({ ...next, index: next.photos.findIndex((photo) => photo.name === name) });
+  }
+
+  const sayOtherFolder = () => notify(store, 'Another folder is served here now. Load the page again to label it.');
 
   /** Open a photo. @param {number} index */
   async function goTo(index) {
-    const { folder, photo, history } = store.get();
-    const { name } = folder.photos[index] ?? {};
+    const { name } = store.get().folder.photos[index] ?? {};
     if (!name) return;
-    if (photo?.source.folderPhoto) histories.set(photo.source.folderPhoto, history);
+    if (saving.isUnseen(name)) {
+      notify(store, `${name} has changes that are not saved yet. It can be opened when they are.`);
+      return;
+    }
+    await settled();
     change({ index });
     await photos.open(
       { folderPhoto: name },
@@ -92,7 +106,8 @@ export function makeFolder(store, rpc, photos, saving) {
           if (labels.without_mask) {
             say(store, `${labels.without_mask} annotations without a mask stay in the file as they are.`);
           }
-          if (saving.isNewest(name, labels.revision) && histories.has(name)) return histories.get(name);
+          const before = saving.historyBefore(name, labels.revision);
+          if (before) return before;
           saving.learn(name, labels);
           return historyOf(labels.layers, store.get().folder.classes, store.get().checkpoint);
         },
@@ -128,21 +143,27 @@ export function makeFolder(store, rpc, photos, saving) {
     return !opening && photo?.source.folderPhoto === folder.photos[folder.index]?.name;
   };
 
+  const sayNotOpen = () => say(store, 'This photo is not open; N goes on to the next.');
+
   function toggleDone() {
     const { folder } = store.get();
-    if (!isOpen()) return;
+    if (!isOpen()) return void sayNotOpen();
     const isDone = folder.photos[folder.index].state === 'done';
     mark(isDone ? 'in work' : 'done');
     say(store, isDone ? 'In work again.' : 'Done.');
   }
 
   /** Done, and on to the next one that is not. */
-  function finish() {
-    if (!isOpen()) return;
+  async function finish() {
+    await settled();
+    if (!isOpen()) return void sayNotOpen();
+    if (hasObjectPrompt(store.get().history.present)) {
+      return void say(store, 'Keep the mask first (Enter), or clear it (Esc).');
+    }
     mark('done');
     const index = nextOf(store.get().folder, ['untouched', 'in work']);
-    if (index < 0) say(store, 'All photos are done.');
-    else goTo(index);
+    if (index < 0) return void say(store, 'All photos are done.');
+    return goTo(index);
   }
 
   /** @param {string} name @param {object} args */

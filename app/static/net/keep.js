@@ -22,13 +22,20 @@ export function makeKeep(store, session) {
     return { ...kept, checkpoint, chain, colour: nextColour(store.get()), ...nextLabel(store.get()) };
   }
 
-  let isKeeping = false; // Enter pressed twice keeps once
+  /** @type {Promise<void> | null} Enter pressed twice keeps once */
+  let keeping = null;
 
   /** Make the current object a layer. */
-  async function keep() {
+  function keep() {
+    keeping ??= keepOnce().finally(() => {
+      keeping = null;
+    });
+    return keeping;
+  }
+
+  async function keepOnce() {
     const { photo, history } = store.get();
-    if (isKeeping || !photo || !canAddLayers(store, 1)) return;
-    isKeeping = true;
+    if (!photo || !canAddLayers(store, 1)) return;
     const key = predictionKey(history.present.chain);
     try {
       const object = await currentObject();
@@ -42,10 +49,8 @@ export function makeKeep(store, session) {
       say(store, `${doc.layers[0].name} kept: ${object.area.toLocaleString('en')} pixels.`);
     } catch (error) {
       reportError(store, error);
-    } finally {
-      isKeeping = false;
     }
   }
 
-  return { currentObject, keep };
+  return { currentObject, keep, kept: () => keeping };
 }

@@ -98,12 +98,15 @@ export function makeMaskEdits(store, session) {
       return { doc: splitLayer(doc(), id, parts), words: `${parts.length} layers of ${layer.name}.` };
     });
 
-  /** Two layers become one. @param {number} id @param {Layer} other  goes */
-  const merge = (id, other) =>
+  /** Two layers become one. @param {number} id @param {number} otherId  goes */
+  const merge = (id, otherId) =>
     change(id, async (layer) => {
+      const other = layerById(doc(), otherId);
+      if (!other) return null;
       const [mask] = await masksOf(layer.rle, { kind: 'merge', others: [other.rle] });
+      if (layerById(doc(), otherId)?.rle !== other.rle) return null;
       return {
-        doc: removeLayer(changeLayer(doc(), id, mask), other.id),
+        doc: removeLayer(changeLayer(doc(), id, mask), otherId),
         words: `${other.name} is part of ${layer.name}.`,
       };
     });
@@ -111,15 +114,19 @@ export function makeMaskEdits(store, session) {
   /** Take a layer's pixels away from all others. @param {number} id */
   const cut = (id) =>
     change(id, async (layer) => {
-      let next = doc();
-      let count = 0;
+      const changes = [];
       for (const other of doc().layers) {
         if (other.id === id) continue;
         const [mask] = await masksOf(other.rle, { kind: 'cut', others: [layer.rle] });
-        if (mask && mask.rle.counts === other.rle.counts) continue;
-        next = mask ? changeLayer(next, other.id, mask) : removeLayer(next, other.id);
-        count += 1;
+        if (!mask || mask.rle.counts !== other.rle.counts) changes.push({ other, mask });
       }
+      // the document of now: something may have been kept meanwhile
+      const current = changes.filter(({ other }) => layerById(doc(), other.id)?.rle === other.rle);
+      const next = current.reduce(
+        (now, { other, mask }) => (mask ? changeLayer(now, other.id, mask) : removeLayer(now, other.id)),
+        doc(),
+      );
+      const count = current.length;
       if (!count) return nothing(`No other layer has pixels of ${layer.name}.`);
       return { doc: next, words: `${layer.name} is cut out of ${count} other layer${count > 1 ? 's' : ''}.` };
     });
@@ -128,6 +135,8 @@ export function makeMaskEdits(store, session) {
   const outlineOf = async (layer) => (await session.call('outline', { rle: layer.rle })).loops;
 
   return {
+    /** Resolves when all edits so far are done. */
+    settled: () => last,
     paint,
     split,
     merge,

@@ -3,16 +3,17 @@
  * page, and tried again until the server has it.
  *
  * @typedef {{revision: string, state: string, layers: {id: number, category: any, rle: any, annotation: any}[],
- *            unanswered: string[]}} Job
- *   layers: the lowest first; unanswered: names of changes that the server may have made although its answer was lost
+ *            unanswered: string[], refused?: boolean}} Job
+ *   layers: the lowest first; unanswered: names of changes that the server may have made although its answer was lost;
+ *   refused: it waits for the next change of the photo
  */
 
-import { edit } from '../document/history.js';
+import { newHistory } from '../document/history.js';
 import { changePhoto, hasSameLabels, historyOf } from '../document/labels.js';
-import { notify, reportError } from '../document/messages.js';
+import { notify } from '../document/messages.js';
 import { newTicket, sleep } from './rpc.js';
 
-const KEY = 'repvit-sam-unsaved';
+const KEY = 'repvit-sam-unsaved'; // and the identity of the folder
 const AGAIN_MS = 3000;
 const MOST_UNANSWERED = 100;
 const TRY_AGAIN = new Set(['lost', 'busy', 'unsaved']);
@@ -23,7 +24,10 @@ const TRY_AGAIN = new Set(['lost', 'busy', 'unsaved']);
  */
 export function makeSaving(store, rpc) {
   /** @type {Map<string, Job>} by name of the photo */
-  const waiting = new Map(loadUnsaved());
+  let waiting = new Map();
+  /** @type {Map<string, import('../document/history.js').History>} of photos that were open, for undo */
+  const histories = new Map();
+  let key = KEY;
   /** @type {Map<string, {revision: string, annotationOf: Map<number, any>}>} what the server has of a photo; layer -> record */
   const known = new Map();
   let isWorking = false;
@@ -31,6 +35,8 @@ export function makeSaving(store, rpc) {
 
   store.subscribe(({ photo, history, folder }, before) => {
     const name = photo?.source.folderPhoto;
+    const left = before.photo?.source.folderPhoto;
+    if (left && photo?.id !== before.photo.id) histories.set(left, before.history);
     if (!folder || !name || photo.id !== before.photo?.id) return;
     if (hasSameLabels(history.present, before.history.present)) return;
     const isDone = folder.photos.find((each) => each.name === name)?.state === 'done';
@@ -49,7 +55,7 @@ export function makeSaving(store, rpc) {
       .reverse();
     const unanswered = waiting.get(name)?.unanswered ?? [];
     waiting.set(name, { revision: known.get(name)?.revision ?? '', state, layers, unanswered });
-    keepUnsaved(waiting);
+    keepUnsaved();
     list(name, { state, count: layers.length });
     work();
   }
@@ -69,8 +75,9 @@ export function makeSaving(store, rpc) {
   async function work() {
     if (isWorking) return;
     isWorking = true;
-    while (waiting.size) {
-      const [[name, job]] = waiting;
+    const next = () => [...waiting].find(([, job]) => !job.refused);
+    for (let entry = next(); entry; entry = next()) {
+      const [name, job] = entry;
       setSaving(store.get().folder?.saving === 'waiting' ? 'waiting' : 'saving');
       try {
         await send(name, job);
@@ -78,16 +85,25 @@ export function makeSaving(store, rpc) {
         isSaid = false;
         setSaving('saving');
       } catch (error) {
-        if (TRY_AGAIN.has(error.kind)) await waitAndSay(error);
-        else {
-          if (waiting.get(name) === job) waiting.delete(name);
-          reportError(store, error);
+        if (TRY_AGAIN.has(error.kind)) {
+          putLast(name);
+          await waitAndSay(error);
+        } else {
+          job.refused = true; // kept, and sent again with the next change
+          notify(store, `${name} is not saved: ${error.message}`);
         }
       }
-      keepUnsaved(waiting);
+      keepUnsaved();
     }
     isWorking = false;
-    setSaving('saved');
+    setSaving(waiting.size ? 'refused' : 'saved');
+  }
+
+  /** One photo that cannot be saved must not hold up the others. @param {string} name */
+  function putLast(name) {
+    const job = waiting.get(name);
+    waiting.delete(name);
+    waiting.set(name, job);
   }
 
   /** @param {string} name @param {Job} job */
@@ -100,12 +116,12 @@ export function makeSaving(store, rpc) {
     const change = newTicket();
     const { unanswered } = job;
     try {
-      const labels = { name, state: job.state, layers };
+      const labels = { folder: store.get().folder?.identity ?? '', name, state: job.state, layers };
       const sent = rpc.call('save_labels', { ...labels, revision, change, unanswered: [...unanswered] });
       // jobs that come meanwhile share the list
       unanswered.push(change);
       unanswered.splice(0, unanswered.length - MOST_UNANSWERED);
-      keepUnsaved(waiting);
+      keepUnsaved();
       const answer = await sent;
       unanswered.length = 0;
       for (const [index, { id }] of job.layers.entries()) annotationOf.set(id, answer.annotations[index]);
@@ -127,33 +143,36 @@ export function makeSaving(store, rpc) {
   /** Another window has changed the photo too: the objects of both are kept. @param {string} name @param {Job} job */
   async function join(name, job) {
     const { checkpoint } = store.get();
-    const answer = await rpc.call('open_folder_photo', { name, checkpoint });
+    const { labels } = await rpc.call('open_folder_photo', { name, checkpoint });
     const isTheirs = ({ category, rle }) =>
-      answer.labels.layers.some((layer) => layer.category === category && layer.rle.counts === rle.counts);
-    const own = job.layers.filter((layer) => !isTheirs(layer));
-    const text = `${name} was changed in another window too. The objects of both are here now; delete what is double.`;
+      labels.layers.some((layer) => layer.category === category && layer.rle.counts === rle.counts);
+    notify(
+      store,
+      `${name} was changed in another window too. The objects of both are here now; delete what is double.`,
+    );
+    histories.delete(name); // its steps know nothing of the other's objects
+    learn(name, labels);
     const { photo, folder, history } = store.get();
-    const theirs = historyOf(answer.labels.layers, folder.classes, checkpoint).present;
-    learn(name, answer.labels);
-    waiting.delete(name);
-    notify(store, text);
-    if (photo?.source.folderPhoto !== name) {
-      const layers = answer.labels.layers.map(({ category, rle, annotation }, index) => {
-        return { id: index + 1, category, rle, annotation };
-      });
-      const added = own.map((layer, index) => ({ ...layer, id: layers.length + index + 1, annotation: null }));
-      const joined = { revision: answer.labels.revision, state: job.state, layers: [...layers, ...added] };
-      waiting.set(name, { ...joined, unanswered: [] });
+    if (photo?.source.folderPhoto === name) {
+      const theirs = historyOf(labels.layers, folder.classes, checkpoint).present;
+      const mine = history.present.layers
+        .filter((layer) => !isTheirs(layer))
+        .map((layer) => ({ ...layer, id: layer.id + theirs.made }));
+      const made = history.present.made + theirs.made;
+      const doc = { ...history.present, layers: [...mine, ...theirs.layers], made, selected: null };
+      waiting.delete(name);
+      store.set({ history: newHistory(doc) }); // which saves it
       return;
     }
-    const ids = new Set(own.map(({ id }) => id));
-    const shift = theirs.made;
-    const mine = history.present.layers
-      .filter(({ id }) => ids.has(id))
-      .map((layer) => ({ ...layer, id: layer.id + shift }));
-    const made = history.present.made + shift;
-    const doc = { ...history.present, layers: [...mine, ...theirs.layers], made, selected: null };
-    store.set(edit(store.get(), doc));
+    const newest = waiting.get(name) ?? job;
+    const theirs = labels.layers.map(({ category, rle, annotation }, index) => {
+      return { id: index + 1, category, rle, annotation };
+    });
+    const own = newest.layers
+      .filter((layer) => !isTheirs(layer))
+      .map((layer, index) => ({ ...layer, id: theirs.length + index + 1, annotation: null }));
+    const joined = { revision: labels.revision, state: newest.state, layers: [...theirs, ...own] };
+    waiting.set(name, { ...joined, unanswered: [] });
   }
 
   /** What the server has of a photo that was opened. @param {string} name @param {any} labels */
@@ -164,26 +183,44 @@ export function makeSaving(store, rpc) {
     });
   }
 
-  /** Whether the server has what this page knows of a photo, or less. @param {string} name @param {string} revision */
-  const isNewest = (name, revision) => waiting.has(name) || known.get(name)?.revision === revision;
+  /** The history of a photo that was open before, if it is still that of what the server has. @param {string} name */
+  function historyBefore(name, revision) {
+    const isNewest = waiting.has(name) || known.get(name)?.revision === revision;
+    return isNewest ? (histories.get(name) ?? null) : null;
+  }
 
-  return { save, learn, isNewest, saveUnsaved: work, isSaved: () => waiting.size === 0 };
+  /** Save what was not saved before a reload. @param {string} identity  of the folder */
+  function start(identity) {
+    key = `${KEY} ${identity}`;
+    waiting = new Map(loadUnsaved(key));
+    for (const job of waiting.values()) job.refused = false;
+    return work();
+  }
+
+  function keepUnsaved() {
+    try {
+      sessionStorage.setItem(key, JSON.stringify([...waiting]));
+    } catch {
+      // no room; they are still in this page
+    }
+  }
+
+  return {
+    save,
+    learn,
+    historyBefore,
+    start,
+    isSaved: () => waiting.size === 0,
+    /** Whether a photo has changes of before a reload, which this page cannot show yet. @param {string} name */
+    isUnseen: (name) => waiting.has(name) && !known.has(name),
+  };
 }
 
-/** @returns {[string, Job][]} */
-function loadUnsaved() {
+/** @param {string} key @returns {[string, Job][]} */
+function loadUnsaved(key) {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? '[]');
+    return JSON.parse(sessionStorage.getItem(key) ?? '[]');
   } catch {
     return [];
-  }
-}
-
-/** @param {Map<string, Job>} waiting */
-function keepUnsaved(waiting) {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify([...waiting]));
-  } catch {
-    // no room; they are still in this page
   }
 }

@@ -6,6 +6,7 @@ import { nextColour, selectedLayer } from '../document/selectors.js';
 
 const STEP = 1.25; // of its size
 const MOST = 4000; // photo pixels
+const LEAST_MOVE = 0.04; // of the diameter, between two points of a stroke
 
 /**
  * @param {import('../document/state.js').Store} store
@@ -34,6 +35,8 @@ export function makeBrush(store, maskEdits, keep) {
   function to(spot) {
     store.set({ brushAt: spot });
     if (!stroke) return;
+    const [x, y] = stroke.points.at(-1);
+    if (Math.hypot(spot.x - x, spot.y - y) < Math.max(0.5, stroke.diameter * LEAST_MOVE)) return;
     stroke = { ...stroke, points: [...stroke.points, [spot.x, spot.y]] };
     show();
   }

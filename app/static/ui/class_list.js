@@ -13,42 +13,52 @@ export function showClasses(root, store, folder, choose) {
   const field = part(root, 'class-new');
   store.subscribe(({ folder: now }, before) => {
     if (!now || (now.classes === before.folder?.classes && now.active === before.folder?.active)) return;
-    if (now.classes !== before.folder?.classes) {
-      list.replaceChildren(...now.classes.map((each, index) => newRow(each, index)));
-    }
-    for (const row of list.children) {
-      part(row, 'class-choose').setAttribute('aria-pressed', String(row.dataset.id === String(now.active)));
-    }
+    const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
+    now.classes.forEach((each, index) => {
+      const row = rows.get(String(each.id)) ?? newRow(each.id);
+      rows.delete(String(each.id));
+      fill(row, each, index, each.id === now.active);
+      if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+    });
+    for (const row of rows.values()) row.remove();
   });
 
-  /** @param {import('../document/labels.js').LabelClass} labelClass @param {number} index */
-  function newRow(labelClass, index) {
-    const { id, name, colour } = labelClass;
+  const classOf = (id) => store.get().folder.classes.find((each) => each.id === id);
+
+  /** @param {number | string} id */
+  function newRow(id) {
     const row = root.querySelector('.rs-class-template').content.firstElementChild.cloneNode(true);
     row.dataset.id = String(id);
-    const [chooser, text, picker, remove] = ['choose', 'name', 'colour', 'remove'].map((key) =>
-      part(row, `class-${key}`),
-    );
-    chooser.textContent = index < 9 ? String(index + 1) : '\u00b7';
+    const [name, colour] = [part(row, 'class-name'), part(row, 'class-colour')];
+    part(row, 'class-choose').addEventListener('click', () => choose(classOf(id)));
+    name.addEventListener('change', () => folder.changeClass(id, name.value, classOf(id).colour));
+    name.addEventListener('keydown', (event) => event.key === 'Enter' && name.blur());
+    colour.addEventListener('change', () => folder.changeClass(id, classOf(id).name, colour.value));
+    part(row, 'class-remove').addEventListener('click', () => folder.removeClass(id));
+    return row;
+  }
+
+  /** @param {import('../document/labels.js').LabelClass} labelClass */
+  function fill(row, { name, colour }, index, isActive) {
+    const key = index < 9 ? String(index + 1) : null;
+    const chooser = part(row, 'class-choose');
+    chooser.textContent = key ?? '\u00b7';
     chooser.style.setProperty('--rs-class', colour);
-    chooser.addEventListener('click', () => choose(labelClass));
-    text.value = name;
-    text.addEventListener('change', () => folder.changeClass(id, text.value, colour));
-    text.addEventListener('keydown', (event) => event.key === 'Enter' && text.blur());
-    picker.value = colour;
-    picker.addEventListener('change', () => folder.changeClass(id, name, picker.value));
-    remove.addEventListener('click', () => folder.removeClass(id));
-    const labels = [
-      [chooser, `The next object is ${name}${index < 9 ? ` (${index + 1})` : ''}`],
-      [text, `Name of the class ${name}`],
-      [picker, `Colour of the class ${name}`],
-      [remove, `Remove the class ${name}`],
-    ];
-    for (const [element, label] of labels) {
+    chooser.setAttribute('aria-pressed', String(isActive));
+    const field = part(row, 'class-name');
+    if (document.activeElement !== field) field.value = name; // not while it is being typed
+    part(row, 'class-colour').value = colour;
+    const labels = {
+      choose: `The next object is ${name}${key ? ` (${key})` : ''}`,
+      name: `Name of the class ${name}`,
+      colour: `Colour of the class ${name}`,
+      remove: `Remove the class ${name}`,
+    };
+    for (const [what, label] of Object.entries(labels)) {
+      const element = part(row, `class-${what}`);
       element.setAttribute('aria-label', label);
       element.title = label;
     }
-    return row;
   }
 
   async function add() {

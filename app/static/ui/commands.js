@@ -131,7 +131,7 @@ function editCommands(store, { actions, brush, maskEdits }) {
     cut: onSelected(({ id }) => maskEdits.cut(id)),
     merge: onSelected((layer) => {
       const below = neighbour(store.get().history.present, layer.id, 1);
-      if (below) maskEdits.merge(layer.id, below);
+      if (below) maskEdits.merge(layer.id, below.id);
       else say(store, 'There is no layer below to merge with.');
     }),
   };

@@ -46,7 +46,10 @@ function newRow(root, id, actions) {
   onClick('down', () => actions.moveLayer(id, 1));
   onClick('delete', () => actions.deleteLayer(id));
   const labelClass = part(row, 'layer-class');
-  labelClass.addEventListener('change', () => actions.setClass(id, row.classes[labelClass.selectedIndex]));
+  labelClass.addEventListener('change', () => {
+    actions.setClass(id, row.classes[labelClass.selectedIndex]);
+    part(root, 'stage').focus({ preventScroll: true }); // or letters would choose another class
+  });
   name.addEventListener('change', () => actions.renameLayer(id, name.value.trim()));
   name.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') name.blur();

@@ -116,7 +116,7 @@ function showFolder(root, folder) {
   part(root, 'folder-title').textContent = title;
   part(root, 'folder-progress').textContent = describeProgress(folder);
   part(root, 'folder-place').textContent = index < 0 ? '' : `${index + 1} / ${photos.length.toLocaleString('en')}`;
-  const words = { saved: 'Saved', saving: 'Saving\u2026', waiting: 'Not saved yet' };
+  const words = { saved: 'Saved', saving: 'Saving\u2026', waiting: 'Not saved yet', refused: 'Not saved' };
   const state = part(root, 'folder-saving');
   state.textContent = words[saving];
   state.dataset.saving = saving;

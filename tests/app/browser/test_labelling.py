@@ -340,6 +340,23 @@ def test_holes_are_filled_and_layers_are_cut(annotator):
     assert annotator.areas[0] < upper
 
 
+def test_a_photo_that_was_left_at_once_has_its_object_on_return_and_keeps_it(annotator, label_server):
+    annotator.click(250, 100)
+    annotator.press("Enter", "f")  # before the object is kept
+    annotator.opened("astronaut1.jpg")
+    annotator.press("p")
+    annotator.opened("astronaut0.jpg")
+    assert len(annotator.areas) == 1
+    annotator.press("d")
+    annotator.changed(lambda: annotator.drag(300, 300, 360, 300))
+    annotator.press("o")
+    annotator.answered(lambda: annotator.page.mouse.click(*annotator.place(100, 400)))
+    annotator.press("f")  # a mask that is not kept stays
+    annotator.status("Keep the mask first")
+    annotator.saved()
+    assert len(label_server.content["annotations"]) == 1
+
+
 def test_two_windows_say_so_and_overwrite_nothing(browser, annotator, label_server):
     other = Annotator(browser, label_server)
     other.opened("astronaut0.jpg")

@@ -87,6 +87,7 @@ def test_a_window_learns_what_another_one_has_changed(call):
         ("encode_ahead", {"name": "none.jpg"}, "bad", "is not a photo of this folder"),
         ("save_labels", {"name": "none.jpg", "state": "done", "layers": []}, "bad", "is not a photo of this folder"),
         ("save_labels", {"name": "coffee.jpg", "state": "gone", "layers": []}, "bad", "state"),
+        ("save_labels", {"name": "coffee.jpg", "state": "done", "layers": [], "folder": "x"}, "bad", "another folder"),
         ("save_labels", {"name": "coffee.jpg", "state": "done", "layers": [], "revision": "x"}, "conflict", "changed"),
         ("change_class", {"id": 9, "name": "a", "colour": "#000000"}, "bad", "does not exist any more"),
         ("change_class", {"id": 9, "name": "a", "colour": "red"}, "bad", "colour"),

@@ -94,6 +94,14 @@ def test_more_classes_than_eight_bits_hold_are_kept(labels):
     assert values.max() == 300
 
 
+def test_photos_that_differ_in_their_ending_alone_get_files_of_their_own(labels, folder):
+    (folder / "coffee.png").touch()
+    labels.folder.scan()
+    labels.save("coffee.jpg", HW, Change(), "done", [])
+    labels.save("coffee.png", HW, Change(), "done", [])
+    assert {"labels/coffee.jpg.txt", "labels/coffee.png.txt"} < set(files(labels, "yolo"))
+
+
 def test_pascal_voc_has_classes_and_objects_in_its_own_colours(labelled):
     exported = files(labelled, "voc")
     classes = Image.open(io.BytesIO(exported["SegmentationClass/coffee.png"]))

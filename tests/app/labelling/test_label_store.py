@@ -308,6 +308,7 @@ def test_many_windows_at_once_lose_nothing(labels, folder):
         ('{"images": [{"id": 1}]}', "in images, record 1 has no file_name"),
         ('{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}', "two records have the id 1"),
         ('{"annotations": [{"id": 1, "image_id": 4}]}', "annotation 1 belongs to no image"),
+        ('{"annotations": [{"id": 1, "image_id": [4]}]}', "annotation 1 belongs to no image"),
         (
             '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 2}]}',
             "annotation 1 is of a category that the file does not list",
@@ -317,3 +318,79 @@ def test_many_windows_at_once_lose_nothing(labels, folder):
 def test_a_file_that_cannot_be_kept_whole_is_refused(content, message):
     with pytest.raises(LabelFileError, match=message):
         parse_document(content.encode(), "labels.json")
+
+
+def test_photos_with_hundreds_of_objects_keep_all_of_them_and_their_ids(folder, open_labels):
+    triangle = [[10, 10, 60, 12, 40, 80]]
+    annotations = [
+        {"id": number, "image_id": 1, "category_id": 1, "segmentation": triangle} for number in range(1, 451)
+    ]
+    images = [{"id": 1, "file_name": COFFEE, "height": HW[0], "width": HW[1]}]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cup"}]}
+    (folder / "annotations.json").write_text(json.dumps(content))
+    labels = open_labels()
+    for _ in range(2):
+        shown, kept = split_annotations(labels.part(COFFEE).annotations(), HW)
+        assert kept == []
+        save(labels, [layer(1, rle, record["id"]) for record, rle in shown])
+    assert [record["id"] for record in on_disk(folder)["annotations"]] == list(range(1, 451))
+
+
+def test_masks_without_a_pixel_stay_in_the_file_and_do_not_stop_a_save(folder, open_labels):
+    content = other_tool_file(folder)
+    content["annotations"][1]["segmentation"] = [[10, 10, 10.2, 10, 10.2, 10.2]]
+    (folder / "annotations.json").write_text(json.dumps(content))
+    labels = open_labels()
+    shown, kept = split_annotations(labels.part(COFFEE).annotations(), HW)
+    assert [record["id"] for record in kept] == [32]
+    save(labels, [layer(5, rle, record["id"]) for record, rle in shown])
+    assert 32 in {record["id"] for record in on_disk(folder)["annotations"]}
+
+
+def test_a_record_of_a_photo_that_is_not_here_is_not_taken_for_one_of_the_same_name(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "1.jpg").touch()
+    images = [{"id": number, "file_name": f"{part}/1.jpg"} for number, part in enumerate(("train", "val"), 1)]
+    (tmp_path / "labels.json").write_text(json.dumps({"images": images}))
+    labels = LabelStore(PhotoFolder(tmp_path), tmp_path / "labels.json")
+    assert labels.part("train/1.jpg").image_id == 1
+    assert labels.not_here == 1
+    labels.close()
+
+
+def test_an_id_that_another_program_has_taken_is_not_given_twice(labels, folder):
+    cup = labels.add_class("cup")
+    (first,) = save(labels, [layer(cup, CUP)]).annotations
+    save(labels, [], name=CHELSEA)
+    save(labels, [])
+
+    def take(content):
+        (image,) = [image for image in content["images"] if image["file_name"] == CHELSEA]
+        record = {"id": first, "image_id": image["id"], "category_id": cup, "segmentation": CUP, "area": 1, "bbox": []}
+        content["annotations"].append(record)
+
+    edit_file(folder, take)
+    save(labels, [layer(cup, CUP, first)])  # the deletion is undone
+    parse_document((folder / "annotations.json").read_bytes(), "labels")
+    assert len(on_disk(folder)["annotations"]) == 2
+
+
+def test_the_id_of_a_class_that_was_removed_is_not_given_to_another(labels):
+    labels.add_class("cup")
+    cat = labels.add_class("cat")
+    labels.remove_class(cat)
+    assert labels.add_class("dog") != cat
+
+
+def test_the_only_class_stays(labels):
+    cup = labels.add_class("cup")
+    with pytest.raises(RequestError, match="'cup' is the only class; add another one first"):
+        labels.remove_class(cup)
+
+
+@pytest.mark.parametrize("colour", [5, "red", [1, 2], [300, 0, 0], None])
+def test_colours_of_another_form_are_replaced(folder, open_labels, colour):
+    (folder / "annotations.json").write_text(json.dumps({"categories": [{"id": 1, "name": "a", "color": colour}]}))
+    labels = open_labels()
+    labels.add_class("b")
+    assert len({each["colour"] for each in labels.classes()}) == 2

@@ -14,7 +14,7 @@ def touch(folder, *names):
 
 
 def test_photos_are_found_in_all_folders_and_sorted_as_people_count(tmp_path):
-    touch(tmp_path, "photo10.jpg", "photo2.JPG", "b/1.png", "notes.txt", ".hidden/1.jpg", ".thumb.jpg")
+    touch(tmp_path, "photo10.jpg", "photo2.JPG", "b/1.png", "notes.txt", ".hidden/1.jpg", ".thumb.jpg", "a\nb.jpg")
     assert PhotoFolder(tmp_path).names == ("b/1.png", "photo2.JPG", "photo10.jpg")
 
 
