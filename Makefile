@@ -19,7 +19,7 @@ setup: $(STAMP) ## Make the environment in .venv (a torch that is there already 
 demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for another)
 	$(BIN)/repvit-sam demo --port $(PORT)
 
-test: $(DEV_STAMP) ## Run the tests (six minutes on two cores)
+test: $(DEV_STAMP) ## Run the tests (about eight minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 bench: $(DEV_STAMP) ## Time everything on an idle machine (a quarter of an hour), write README's table; BENCH="encode clicks" for parts

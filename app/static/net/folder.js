@@ -52,7 +52,7 @@ export function makeFolder(store, rpc, photos, saving, settled) {
 
   const listed = ({ photos: list, classes, session, version, windows, file, identity, most }) => ({
     ...{ classes, session, version, windows, file, identity, most },
-    photos: list.map(([name, state, count]) => ({ name, state, count })),
+    photos: list.map(([name, state, count]) => ({ name, state, count, ...saving.unsaved(name) })),
   });
 
   const sayOthers = () =>
@@ -73,7 +73,7 @@ export function makeFolder(store, rpc, photos, saving, settled) {
     const at = new Map(store.get().folder.photos.map(({ name }, index) => [name, index]));
     let next = store.get().folder;
     for (const [name, state, count] of answer.photos) {
-      if (at.has(name)) next = changePhoto(next, at.get(name), { state, count });
+      if (at.has(name)) next = changePhoto(next, at.get(name), { state, count, ...saving.unsaved(name) });
     }
     const isSame = JSON.stringify(classes) === JSON.stringify(next.classes); // the list would be made anew
     change({ photos: next.photos, windows, version: answer.version, ...(isSame ? {} : { classes }) });

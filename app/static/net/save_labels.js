@@ -211,6 +211,8 @@ export function makeSaving(store, rpc) {
     historyBefore,
     start,
     isSaved: () => waiting.size === 0,
+    /** State and count of a photo as this page knows them, while the server does not. @param {string} name */
+    unsaved: (name) => waiting.has(name) && { state: waiting.get(name).state, count: waiting.get(name).layers.length },
     /** Whether a photo has changes of before a reload, which this page cannot show yet. @param {string} name */
     isUnseen: (name) => waiting.has(name) && !known.has(name),
   };
