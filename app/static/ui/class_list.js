@@ -49,8 +49,8 @@ export function showClasses(root, store, folder, choose) {
     if (document.activeElement !== field) field.value = name; // not while it is being typed
     part(row, 'class-colour').value = colour;
     const labels = {
-      choose: `The next object is ${name}${key ? ` (${key})` : ''}`,
-      name: `Name of the class ${name}`,
+      choose: `${name}: class of the selected layer, or of the next object${key ? ` (${key})` : ''}`,
+      name: `Rename ${name}`,
       colour: `Colour of the class ${name}`,
       remove: `Remove the class ${name}`,
     };

@@ -30,6 +30,11 @@ export function showState(root, state, before) {
   if (changed('prediction', 'history', 'predicting', 'about')) showRefine(root, state);
   if (changed('history', 'mode', 'hidden')) showTools(root, state);
   if (changed('history', 'mode', 'brush')) showCorrections(root, state);
+  if (changed('history', 'folder')) {
+    const isLayer = selectedLayer(state) && !hasPrompts(state.history.present);
+    part(root, 'class-note').textContent =
+      `A number gives the class of the ${isLayer ? 'selected layer' : 'next object'}.`;
+  }
   if (changed('hover')) showHover(root, state);
   if (changed('everything', 'running', 'photo', 'opening')) showEverything(root, state);
   if (changed('opening', 'running')) showProgress(root, state);

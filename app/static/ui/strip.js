@@ -113,9 +113,11 @@ function fill(element, { name, state, count }, isOpen, picture) {
 /** @param {HTMLElement} root @param {import('../document/labels.js').Folder} folder */
 function showFolder(root, folder) {
   const { photos, index, saving, title } = folder;
+  const open = photos[index];
   part(root, 'folder-title').textContent = title;
   part(root, 'folder-progress').textContent = describeProgress(folder);
-  part(root, 'folder-place').textContent = index < 0 ? '' : `${index + 1} / ${photos.length.toLocaleString('en')}`;
+  const place = open ? `${open.name}, ${index + 1} of ${photos.length.toLocaleString('en')} \u00b7 ` : '';
+  part(root, 'folder-place').textContent = place;
   const words = { saved: 'Saved', saving: 'Saving\u2026', waiting: 'Not saved yet', refused: 'Not saved' };
   const state = part(root, 'folder-saving');
   state.textContent = words[saving];
@@ -123,5 +125,6 @@ function showFolder(root, folder) {
   part(root, 'previous-photo').disabled = index <= 0;
   part(root, 'next-photo').disabled = index >= photos.length - 1;
   const done = part(root, 'toggle-done');
-  done.setAttribute('aria-pressed', String(photos[index]?.state === 'done'));
+  done.setAttribute('aria-pressed', String(open?.state === 'done'));
+  part(root, 'untouched-photo').disabled = !photos.some(({ state }) => state === 'untouched');
 }
