@@ -340,7 +340,7 @@ class LabelStore:
 
     def _free_colour(self) -> list[int]:
         used = [_colour(category, number) for number, category in enumerate(self._document.categories)]
-        free = [colour for colour in COLOURS if "#{:02x}{:02x}{:02x}".format(*colour) not in used]
+        free = [colour for colour in COLOURS if _hex(colour) not in used]
         return list(free[0] if free else COLOURS[len(used) % len(COLOURS)])
 
     def _set_categories(self, categories: tuple[Mapping[str, Any], ...]) -> None:
@@ -417,7 +417,11 @@ def _colour(category: Mapping[str, Any], number: int) -> str:
     colour = category.get("color")
     if not (isinstance(colour, list) and len(colour) == 3 and all(isinstance(n, int) and 0 <= n < 256 for n in colour)):
         colour = list(COLOURS[number % len(COLOURS)])
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+    return _hex(colour)
+
+
+def _hex(rgb: Sequence[int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*rgb)
 
 
 def _signature(path: Path) -> tuple[int, int, int] | None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..limits import MAX_OBJECTS, MAX_UNANSWERED
 from ..schemas import OpenRequest, Request, Rle
+from .label_formats import Kind
 
 _Name = Annotated[str, Field(min_length=1, max_length=1000)]  # of a photo, relative to the folder
 _Id = int | str
@@ -66,4 +67,4 @@ class ChangesRequest(Request):
 
 
 class ExportRequest(Request):
-    kind: Literal["coco", "coco-polygons", "yolo", "png", "voc"]
+    kind: Kind

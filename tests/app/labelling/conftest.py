@@ -1,14 +1,19 @@
 """A folder of real photographs to be labelled, and the labels of it."""
 
+import asyncio
 import shutil
 
+import numpy as np
 import pytest
 
+from repvit_sam.app.labelling.handlers import LabelHandlers
 from repvit_sam.app.labelling.label_store import LabelLayer, LabelStore
 from repvit_sam.app.labelling.photo_folder import PhotoFolder
 from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 from repvit_sam.photo import read_photo
 from repvit_sam.rle import encode_rle
+
+from ..conftest import CHECKPOINT
 
 PHOTO_HW = {name: read_photo(example_photo(name)).shape[:2] for name in EXAMPLE_PHOTOS}
 
@@ -41,10 +46,20 @@ def labels(open_labels):
     return open_labels()
 
 
+@pytest.fixture
+def call(handlers, labels):
+    """Call a server function as a page does: call("open_folder_photo", name=...)."""
+    server = LabelHandlers(handlers, labels)
+
+    def call(function, **request):
+        method = getattr(server, function, None) or getattr(handlers, function)
+        return asyncio.run(method({"checkpoint": CHECKPOINT, **request}))
+
+    return call
+
+
 def rectangle(photo_hw, x, y, width, height):
     """RLE of a rectangle."""
-    import numpy as np
-
     mask = np.zeros(photo_hw, dtype=bool)
     mask[y : y + height, x : x + width] = True
     return encode_rle(mask)

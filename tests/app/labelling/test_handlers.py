@@ -1,6 +1,5 @@
 """The server functions of a page that labels a folder, called as the page calls them."""
 
-import asyncio
 import base64
 import io
 import json
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repvit_sam.app.labelling.handlers import LabelHandlers
 from repvit_sam.app.labelling.label_store import Change, LabelStore
 from repvit_sam.app.labelling.photo_folder import PhotoFolder
 from repvit_sam.photo import read_photo
@@ -22,17 +20,6 @@ from ..conftest import CHECKPOINT
 from .conftest import PHOTO_HW, rectangle
 
 HW = PHOTO_HW["coffee"]
-
-
-@pytest.fixture
-def call(handlers, labels):
-    server = LabelHandlers(handlers, labels)
-
-    def call(function, **request):
-        method = getattr(server, function, None) or getattr(handlers, function)
-        return asyncio.run(method({"checkpoint": CHECKPOINT, **request}))
-
-    return call
 
 
 def test_the_folder_lists_photos_classes_and_other_windows(call):

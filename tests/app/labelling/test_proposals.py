@@ -1,33 +1,17 @@
 """Proposals are learnt from a real photograph that was labelled; the next one is the same, mirrored."""
 
-import asyncio
-
 import numpy as np
-import pytest
 from PIL import Image
 
 from repvit_sam import EncodedPhoto
-from repvit_sam.app.labelling.handlers import LabelHandlers
 from repvit_sam.app.labelling.proposals import class_weights, photo_sums, propose
 from repvit_sam.canvas import fit_photo
 from repvit_sam.photo import read_photo
 from repvit_sam.rle import decode_rle
 
-from ..conftest import CHECKPOINT
 from .conftest import PHOTO_HW
 
 HW = PHOTO_HW["coffee"]
-
-
-@pytest.fixture
-def call(handlers, labels):
-    server = LabelHandlers(handlers, labels)
-
-    def call(function, **request):
-        method = getattr(server, function, None) or getattr(handlers, function)
-        return asyncio.run(method({"checkpoint": CHECKPOINT, **request}))
-
-    return call
 
 
 def iou(one, other):

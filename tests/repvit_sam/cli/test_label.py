@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from typing import get_args
 
 import pytest
 
+from repvit_sam.app.labelling.label_formats import Kind
 from repvit_sam.app.labelling.label_store import LabelStore
 from repvit_sam.app.labelling.photo_folder import PhotoFolder
+from repvit_sam.cli import label
 
 from .conftest import COFFEE, run
 
@@ -59,6 +62,11 @@ def test_images_and_annotations_side_by_side_are_read_as_training_reads_them(tmp
     labels = served[0][-2]
     assert labels.folder.names == ("coffee.jpg",)
     assert labels.path == tmp_path / "set" / "annotations.json"
+
+
+def test_the_command_knows_every_format():
+    """It names them itself: importing the page would slow --help down."""
+    assert get_args(Kind) == label._KINDS
 
 
 def test_labels_are_exported_without_a_page(folder, served, tmp_path):
