@@ -8,14 +8,12 @@ import sys
 from functools import partial
 from typing import Annotated
 
-import gradio as gr
 import typer
 
 from repvit_sam.app.handlers import Handlers
 from repvit_sam.app.labelling.handlers import LabelHandlers
 from repvit_sam.app.labelling.label_store import LabelStore
-from repvit_sam.app.limits import MAX_UPLOAD
-from repvit_sam.app.page import build_page, middleware, static_routes
+from repvit_sam.app.page import build_page, launch_page
 from repvit_sam.app.service import MaskService
 from repvit_sam.app.store import ModelStore, PhotoStore
 from repvit_sam.console import loading_model, report_errors
@@ -61,20 +59,7 @@ def serve(
     handlers = Handlers(service, labels.folder.path.name if labels else None)
     functions = LabelHandlers(handlers, labels).functions() if labels else handlers.functions()
     page = build_page(handlers, functions)
-    page.queue(default_concurrency_limit=1).launch(
-        server_name=host,
-        server_port=chosen,
-        share=False,
-        quiet=True,
-        prevent_thread_lock=True,
-        max_file_size=MAX_UPLOAD,
-        mcp_server=mcp,
-        theme=gr.themes.Default(
-            font=["system-ui", "sans-serif"], font_mono=["monospace"]
-        ),  # no fonts from the internet
-        footer_links=["api"],
-        app_kwargs={"routes": static_routes(), "middleware": middleware()},
-    )
+    launch_page(page, host, chosen, mcp)
     subject = f"labels {labels.path}" if labels else "RepViT-SAM"
     typer.echo(f"{subject} on http://{host}:{chosen} (Ctrl-C ends it)")
     page.block_thread()

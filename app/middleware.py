@@ -1,6 +1,10 @@
-"""Security headers on every response, and a limit on what a visitor may send: ASGI middleware around Gradio."""
+"""Around Gradio: security headers, a limit on what a visitor may send, and forms that arrive whole or not at all."""
 
 from __future__ import annotations
+
+import asyncio
+import re
+from tempfile import SpooledTemporaryFile
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -10,6 +14,8 @@ from .limits import MAX_UPLOAD
 
 MAX_FORM = MAX_UPLOAD + 16 * 2**20  # bytes; the largest upload with its form
 MAX_BODY = 16 * 2**20  # bytes of anything else: while JSON is parsed, nobody is served
+_FORM_IN_MEMORY = 2**20  # bytes; larger forms wait on disk, in a file without a name
+_PIECE = 256 * 2**10  # bytes handed on at once
 
 # Gradio's page needs inline scripts and eval. Nothing needs another host. Frames are allowed: Spaces need them.
 _POLICY = (
@@ -48,7 +54,7 @@ class SecurityMiddleware:
         is_form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         max_bytes = self._max_form if is_form else self._max_body
         if int(headers.get(b"content-length", b"0") or 0) > max_bytes:
-            await _refuse(send)
+            await _refuse(send, 413, b"too large")
             return
         received = 0
 
@@ -72,7 +78,70 @@ class SecurityMiddleware:
         await self._app(scope, receive_counted, send_with_headers)
 
 
-async def _refuse(send: Send) -> None:
+class WholeFormMiddleware:
+    """Waits for the end of a form before Gradio sees its beginning.
+
+    Gradio writes a file while it arrives and leaves it behind when the visitor goes away, or when the form never ends.
+    Here the form waits in a file that has no name: whatever happens, the system removes it. A slow visitor meanwhile
+    occupies nothing else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        boundary = _form_boundary(scope)
+        if boundary is None:
+            await self._app(scope, receive, send)
+            return
+        with SpooledTemporaryFile(_FORM_IN_MEMORY) as form:
+            try:
+                size = await _write_body(receive, form)
+            except HTTPException as error:
+                await _refuse(send, error.status_code, b"too large")
+                return
+            if size is None:
+                return  # the visitor has gone: there is nobody to answer
+            form.seek(max(0, size - len(boundary) - 64))
+            if b"--" + boundary + b"--" not in form.read():
+                await _refuse(send, 400, b"the form is incomplete")
+                return
+            form.seek(0)
+            left = size
+
+            async def receive_from_file() -> Message:
+                nonlocal left
+                if left <= 0:
+                    return await receive()  # tells Gradio when the visitor goes away
+                piece = await asyncio.to_thread(form.read, _PIECE)
+                left -= len(piece)
+                return {"type": "http.request", "body": piece, "more_body": left > 0}
+
+            await self._app(scope, receive_from_file, send)
+
+
+def _form_boundary(scope: Scope) -> bytes | None:
+    """What separates the parts of a form, or None for other requests."""
+    content_type = dict(scope.get("headers", ())).get(b"content-type", b"")
+    found = re.match(rb'multipart/form-data\s*;.*?boundary=(?:"([^"]+)"|([^;\s]+))', content_type, re.IGNORECASE)
+    return found[1] or found[2] if found and scope["type"] == "http" else None
+
+
+async def _write_body(receive: Receive, file: SpooledTemporaryFile[bytes]) -> int | None:
+    """Bytes written, or None where the visitor went away before the end."""
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        piece = message.get("body", b"")
+        size += len(piece)
+        await asyncio.to_thread(file.write, piece)
+        if not message.get("more_body", False):
+            return size
+
+
+async def _refuse(send: Send, status: int, reason: bytes) -> None:
     headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": b"too large"})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reason})

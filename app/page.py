@@ -6,16 +6,17 @@ from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from .api import add_endpoint
 from .handlers import Handlers, ServerFunction
-from .middleware import SecurityMiddleware
+from .limits import MAX_UPLOAD
+from .middleware import SecurityMiddleware, WholeFormMiddleware
 
 _STATIC = Path(__file__).parent / "static"
 _STATIC_PATH = "/repvit-sam"  # Gradio has a /static of its own
-_KEEP_UPLOADS_SECONDS = 3600  # of the programming interface; the page's own uploads never touch the disk
+_KEEP_UPLOADS_SECONDS = 3600  # of the programming interface; the page's own uploads are deleted when they are read
 _ON_LOAD = f"import(new URL('.{_STATIC_PATH}/main.js', document.baseURI)).then((page) => page.start(element, server))"
 
 
@@ -43,11 +44,28 @@ def build_page(handlers: Handlers, functions: list[ServerFunction]) -> gr.Blocks
     return page
 
 
-def static_routes() -> list[BaseRoute]:
-    """Where browsers find the page's scripts and style sheets."""
-    return [Mount(_STATIC_PATH, StaticFiles(directory=_STATIC))]
+def launch_page(page: gr.Blocks, host: str, port: int, mcp: bool = False) -> None:
+    """Serve the page in threads of their own.
 
-
-def middleware() -> list[Middleware]:
-    """What wraps Gradio's server."""
-    return [Middleware(SecurityMiddleware, no_cache_path=_STATIC_PATH)]
+    Args:
+        mcp: offer the programming interface as an MCP tool too.
+    """
+    page.queue(default_concurrency_limit=1).launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        max_file_size=MAX_UPLOAD,
+        enable_monitoring=False,
+        mcp_server=mcp,
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # none from the internet
+        footer_links=["api"],
+        app_kwargs={
+            "routes": [Mount(_STATIC_PATH, StaticFiles(directory=_STATIC))],  # the page's scripts and style sheets
+            "middleware": [
+                Middleware(SecurityMiddleware, no_cache_path=_STATIC_PATH),
+                Middleware(WholeFormMiddleware),
+            ],
+        },
+    )
