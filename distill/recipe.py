@@ -41,6 +41,9 @@ class TeacherConfig(_Part):
     checkpoint: str = Field("vit_h", description="vit_h, vit_l, vit_b, vit_t, a checkpoint name, or a file")
     cache: Path | None = Field(None, description="written by distill/cache_embeddings.py; null encodes each batch")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of a teacher without a cache")
+    committee: tuple[str, ...] = Field(
+        (), description="more checkpoints; prompts stages learn the mean of all their masks"
+    )
 
 
 class DataConfig(_Part):
@@ -184,6 +187,8 @@ class Recipe(_Part):
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
         check_canvas_size(self.canvas)
+        if self.teacher.committee and not any(stage.kind == "prompts" for stage in self.stages):
+            raise ValueError("teacher.committee is for prompts stages, and there is none; leave it out")
         for number, stage in enumerate(self.stages):
             if stage.augment.active and self.teacher.cache and stage.needs_teacher:
                 raise ValueError(

@@ -28,6 +28,7 @@ from .run.signals import StopSignal
 from .run.stage_run import StageRun, Step
 from .run.validation import MaskValidation
 from .stages import build_stage
+from .stages.mask_teacher import MaskTeacher
 from .student import build_student, copy_weights
 from .teacher import load_teacher
 
@@ -56,6 +57,7 @@ class Trainer:
         self.is_first_rank = fabric.is_global_zero
         torch.manual_seed(recipe.seed)
         self.teacher = load_teacher(recipe.teacher.checkpoint, recipe.canvas, fabric.device)
+        self.mask_teacher = MaskTeacher.of(recipe.teacher, self.teacher, recipe.canvas, fabric.device)
         self.data = DataModule(recipe, self.teacher, fabric.device, self.is_first_rank)
         self.student = _prepare_student(recipe, self.teacher, fabric)
         self.ema = ModelEmaV3(self.student, use_warmup=True)
@@ -107,7 +109,7 @@ class Trainer:
         loader = self.data.loader(index, seed)
         if not self.state.variance and stage.needs_teacher:
             self.state.variance = targets_variance(loader)
-        losses = build_stage(stage, self.student, self.teacher, self.state.variance or 1.0, seed)
+        losses = build_stage(stage, self.student, self.mask_teacher, self.state.variance or 1.0, seed)
         optimiser_state, self._optimiser_state = self._optimiser_state, None
         run = StageRun(stage, losses, self.student, self.ema, loader, self.fabric, self.state, seed, optimiser_state)
         return run, self.data.held_out_loader(index)
@@ -156,7 +158,7 @@ class Trainer:
         self.fabric.barrier()
 
     def _measure(self, held_out: BatchLoader | None) -> dict[str, float]:
-        figures = {"loss": self.logger.write(self.state.images, {})["loss"]}
+        figures = {"loss": self.logger.since_validation.take()["loss"]}
         if held_out:
             figures["held_out"] = held_out_error(self.ema.module, held_out, self.state.variance)
         if self.validation:

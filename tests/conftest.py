@@ -1,6 +1,9 @@
 """Shared by all tests: the bundled model, a photo made by formula (odd, not square), the example photographs."""
 
+import ctypes
+import gc
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: one thread ea
 # what these share is made once and takes long: exported files, a server and a browser
 _IN_ONE_PROCESS = ("tests/app/browser", "tests/repvit_sam/export", "tests/repvit_sam/backends")
 
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
 PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
 
 
@@ -35,6 +40,15 @@ class _FoldersAndFiles(LoadScopeScheduling):
         # by path: xdist 3.8's own way, marks, has no effect with pytest 9.2
         file = nodeid.split("::")[0]
         return next((f"{folder}/" for folder in _IN_ONE_PROCESS if f"/{folder}/" in f"/{file}"), file)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freed_memory_goes_back():
+    """After each file; or processes side by side would each hold the most that any of their tests has taken."""
+    yield
+    gc.collect()
+    if hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,10 @@ from repvit_sam.photo import Photo
 _PICTURE_WIDTH = 1024  # of student and teacher side by side
 
 
-class MetricLogger:
-    """Averages the losses between two writes; a silent one (on other ranks) writes nothing."""
+class LossMeans:
+    """The mean of each loss over the steps since ``take``."""
 
-    def __init__(self, folder: Path, silent: bool) -> None:
-        self._writer = None if silent else SummaryWriter(str(folder))
+    def __init__(self) -> None:
         self._sums: dict[str, float] = defaultdict(float)
         self._means: dict[str, float] = {}
         self._steps = 0
@@ -31,23 +30,40 @@ class MetricLogger:
             self._sums[name] += value
         self._steps += 1
 
-    def write(self, images: int, values: Mapping[str, float]) -> dict[str, float]:
-        """Write the means of the losses since the last write, and some values.
-
-        Returns:
-            The means; those of the last write where no step was added since.
-        """
+    def take(self) -> dict[str, float]:
+        """The means, and start again; those of the last time where no step was added since."""
         if self._steps:
             self._means = {name: total / self._steps for name, total in self._sums.items()}
             self._sums.clear()
             self._steps = 0
+        return self._means
+
+
+class MetricLogger:
+    """Writes curves of the losses; a silent one (on other ranks) writes nothing.
+
+    Attributes:
+        since_validation: means that do not depend on when the curves get their points, which the clock decides.
+    """
+
+    def __init__(self, folder: Path, silent: bool) -> None:
+        self._writer = None if silent else SummaryWriter(str(folder))
+        self._since_write, self.since_validation = LossMeans(), LossMeans()
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """The losses of one step."""
+        self._since_write.add(losses)
+        self.since_validation.add(losses)
+
+    def write(self, images: int, values: Mapping[str, float]) -> None:
+        """Write the means of the losses since the last write, and some values."""
+        means = self._since_write.take()
         if self._writer:
             memory = {}
             if torch.cuda.is_available():
                 memory["gpu_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
-            for name, value in {**self._means, **values, **memory}.items():
+            for name, value in {**means, **values, **memory}.items():
                 self._writer.add_scalar(name, value, images)
-        return self._means
 
     def write_pictures(self, images: int, pictures: Sequence[Photo]) -> None:
         """The student's masks (left) beside the teacher's."""

@@ -19,6 +19,7 @@ from ..data.sampler import rng_at
 from ..recipe import PromptsStage
 from .decoding import SINGLE_TOKEN, boxes_of, decode_all_tokens, no_loss, on_objects, point_in, value_at, with_points
 from .losses import BCE_WEIGHT, DISTILLED_DICE_WEIGHT, at_least_float32, embedding_error, mask_bce, mask_dice, mask_iou
+from .mask_teacher import MaskTeacher
 
 _LARGEST_OBJECT = 0.9  # share of the photo; SAM's training drops larger masks (arXiv 2304.02643, appendix A)
 
@@ -26,19 +27,23 @@ _LARGEST_OBJECT = 0.9  # share of the photo; SAM's training drops larger masks (
 class PromptLosses(nn.Module):
     """5 BCE + 5 dice between the student's and the teacher's masks, all four tokens, over the photo."""
 
-    def __init__(self, student: SamModel, teacher: SamModel, stage: PromptsStage, variance: float, seed: int) -> None:
+    def __init__(
+        self, student: SamModel, teacher: MaskTeacher, stage: PromptsStage, variance: float, seed: int
+    ) -> None:
         super().__init__()
         self.student = student
-        self._teacher = (teacher,)  # in a tuple, so that torch does not count it as a part of this module
+        self._teacher = teacher
         self._stage, self._variance, self._seed = stage, variance, seed
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         assert batch.target is not None
         embeddings = at_least_float32(self.student.image_encoder(batch.canvas))
+        targets = self._teacher.embeddings(batch)
         losses, agreements = [], []
         for b, position in enumerate(batch.positions):
+            target = tuple(one[b : b + 1] for one in targets)
             loss, agreement = self._photo(
-                embeddings[b : b + 1], batch.target[b : b + 1], batch.content_hw[b : b + 1], batch.masks[b], position
+                embeddings[b : b + 1], target, batch.content_hw[b : b + 1], batch.masks[b], position
             )
             losses.append(loss)
             agreements.append(agreement)
@@ -53,21 +58,19 @@ class PromptLosses(nn.Module):
         }
 
     def _photo(
-        self, embedding: Tensor, target: Tensor, content_hw: Tensor, annotated: Tensor, position: int
+        self, embedding: Tensor, target: tuple[Tensor, ...], content_hw: Tensor, annotated: Tensor, position: int
     ) -> tuple[Tensor, Tensor]:
         """The loss, and the mean IoU of student's and teacher's masks, over the prompts of one photo."""
-        (teacher,) = self._teacher
         side = embedding.shape[-1] * EMBEDDING_STRIDE // LOGITS_STRIDE
         valid = photo_cells(content_hw, side, LOGITS_STRIDE)[0, 0]  # (S/4, S/4)
         rng = rng_at(position, self._seed + 2)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        prompts = self._first_prompts(teacher, target, valid, annotated, bool(rng.random() < 0.5), generator)
+        prompts = self._first_prompts(target, valid, annotated, bool(rng.random() < 0.5), generator)
         if prompts is None:  # a blank photo has nothing to prompt for
             return no_loss(self.student), embedding.new_ones(())
         total, agreement = embedding.new_zeros(()), embedding.new_zeros(())
         for round_ in range(self._stage.rounds):
-            with torch.no_grad():
-                teacher_logits, iou_predictions = decode_all_tokens(teacher, target, prompts)
+            teacher_logits, iou_predictions = self._teacher.decode(target, prompts)
             logits, _ = decode_all_tokens(self.student, embedding, prompts)
             teacher_masks = (teacher_logits > 0).float()
             bce, dice = mask_bce(logits, teacher_masks, valid), mask_dice(logits, teacher_masks, valid)
@@ -85,8 +88,7 @@ class PromptLosses(nn.Module):
 
     def _first_prompts(
         self,
-        teacher: SamModel,
-        target: Tensor,
+        target: tuple[Tensor, ...],
         valid: Tensor,
         annotated: Tensor,
         as_boxes: bool,
@@ -99,8 +101,7 @@ class PromptLosses(nn.Module):
             points, _ = point_in(objects, generator)
         else:
             points, _ = point_in(valid[None].expand(count, -1, -1), generator)
-            with torch.no_grad():
-                taught, iou_predictions = decode_all_tokens(teacher, target, on_objects(points))
+            taught, iou_predictions = self._teacher.decode(target, on_objects(points))
             best = iou_predictions[:, SINGLE_TOKEN + 1 :].argmax(1) + 1
             objects = (taught[torch.arange(count, device=best.device), best] > 0) & valid
             share = objects.sum((1, 2)) / valid.sum().clamp(min=1)

@@ -8,19 +8,21 @@ from repvit_sam.distill.data.dataset import MemoryDataset
 from repvit_sam.distill.data.loader import BatchLoader
 from repvit_sam.distill.data.sources import read_sources
 from repvit_sam.distill.data.teacher_targets import OnlineTargets
-from repvit_sam.distill.recipe import StudentConfig
+from repvit_sam.distill.recipe import StudentConfig, TeacherConfig
 from repvit_sam.distill.stages import build_stage
+from repvit_sam.distill.stages.mask_teacher import MaskTeacher
 from repvit_sam.distill.student import build_student, parameter_groups, set_trained
 
 CANVAS, CPU = 128, torch.device("cpu")
 
 
-def losses_of(stage, source, teacher, steps, start=None, seed=0):
+def losses_of(stage, source, teacher, steps, start=None, seed=0, committee=()):
     """The loss of every step."""
     torch.manual_seed(0)
     student = build_student(StudentConfig(variant="repvit_m0_9", start=start), teacher, CANVAS)
     set_trained(student, stage.train)
-    module = build_stage(stage, student, teacher, variance=0.01, seed=seed).train()
+    config = TeacherConfig(committee=committee)
+    module = build_stage(stage, student, MaskTeacher.of(config, teacher, CANVAS, CPU), variance=0.01, seed=seed).train()
     if stage.freeze_batchnorm:
         frozen_batch_norms(module)
     items = read_sources([str(source)]).items
@@ -48,7 +50,7 @@ def gradient_of(stage, source, teacher, names):
     """Which parts of the student get a gradient."""
     student = build_student(StudentConfig(variant="repvit_m0_9", start="small"), teacher, CANVAS)
     set_trained(student, stage.train)
-    module = build_stage(stage, student, teacher, 0.01, 0).train()
+    module = build_stage(stage, student, MaskTeacher(teacher), 0.01, 0).train()
     dataset = MemoryDataset(read_sources([str(source)]).items[:2], CANVAS, CPU, 1, with_masks=True)
     (batch,) = BatchLoader(dataset, CPU, 0, stage.augment, OnlineTargets(teacher, "fp32")).batches(range(2), 2)
     module(batch)["loss"].backward()
