@@ -20,7 +20,7 @@ demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for ano
 	$(BIN)/repvit-sam demo --port $(PORT)
 
 test: $(DEV_STAMP) ## Run the tests (about eight minutes on two cores)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 
 bench: $(DEV_STAMP) ## Time everything on an idle machine (a quarter of an hour), write README's table; BENCH="encode clicks" for parts
 	@for name in $(BENCH); do \

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from xdist.scheduler import LoadScopeScheduling
@@ -31,6 +32,15 @@ PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
 def pytest_xdist_make_scheduler(config, log):
     """Where tests run side by side, those that share a costly fixture stay in one process."""
     return _FoldersAndFiles(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Where a process of tests is gone: how it ended, which xdist does not say. -9 is a kill, as for lack of memory."""
+    if error:
+        status = node.gateway._io.popen.wait(timeout=60)
+        free = psutil.virtual_memory().available / 2**20
+        print(f"\n{node.gateway.id} ended with {status}; {free:.0f} MB of memory are free now", flush=True)
 
 
 class _FoldersAndFiles(LoadScopeScheduling):
