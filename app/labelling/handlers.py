@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from repvit_sam import PhotoError
 from repvit_sam.photo import read_photo
+from repvit_sam.photo_bombs import check_jpeg
 from repvit_sam.rle import decode_rle
 
 from ..data_urls import photo_url
@@ -221,7 +222,9 @@ class LabelHandlers:
         path = self._labels.folder.path_of(name)
         try:
             try:
-                with Image.open(path, formats=("JPEG", "MPO")) as picture:
+                data = path.read_bytes()
+                with Image.open(io.BytesIO(data), formats=("JPEG", "MPO")) as picture:
+                    check_jpeg(*picture.size, data, name)
                     picture.draft("RGB", (2 * _THUMB_SIDE, 2 * _THUMB_SIDE))
                     picture.thumbnail((2 * _THUMB_SIDE, 2 * _THUMB_SIDE), reducing_gap=2.0)
                     photo = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))

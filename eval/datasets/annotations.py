@@ -57,7 +57,7 @@ class Annotations:
         return decode_rle(self.rle_of(annotation))
 
 
-def annotation_rle(annotation: Annotation, height: Any, width: Any) -> Rle:
+def annotation_rle(annotation: Mapping[str, Any], height: Any, width: Any) -> Rle:
     """Polygons, RLE or compressed RLE -> compressed RLE for an image of this size (as the file gives it: unchecked).
 
     Raises:
