@@ -74,9 +74,10 @@ def _of_polygons(polygons: Sequence[NDArray[np.float64]], photo_hw: tuple[int, i
 def _of_runs(runs: list[Any], photo_hw: tuple[int, int]) -> Rle:
     from pycocotools import mask as coco_mask
 
-    if not all(isinstance(run, int) and run >= 0 for run in runs):
-        raise ValueError(f"run lengths must be whole numbers from 0 on, got {reprlib.repr(runs)}")
-    check_runs_cover(runs, photo_hw)
     height, width = photo_hw
+    if not all(isinstance(run, int) and 0 <= run <= height * width for run in runs):
+        most = height * width
+        raise ValueError(f"run lengths must be whole numbers from 0 to {most:,}, got {reprlib.repr(runs)}")
+    check_runs_cover(runs, photo_hw)
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 import repvit_sam
@@ -18,6 +19,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: one thread ea
 
 # what these share is made once and takes long: exported files, a server and a browser
 _IN_ONE_PROCESS = ("tests/app/browser", "tests/repvit_sam/export", "tests/repvit_sam/backends")
+
+# A property is tried on few inputs here, always the same; on many with --hypothesis-profile=long (docs/reliability.md).
+# None may take five seconds.
+settings.register_profile("quick", max_examples=40, deadline=5000, derandomize=True, database=None)
+settings.register_profile("long", max_examples=5_000, deadline=5000, database=None)
+settings.load_profile("quick")
 
 PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
 
