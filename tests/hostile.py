@@ -17,7 +17,7 @@ STRANGE = st.one_of(
     st.floats(),
     st.text(max_size=20),
     st.recursive(st.none() | st.integers() | st.text(max_size=3), st.lists, max_leaves=8),
-)
+).map(copy.deepcopy)  # the sampled ones would be changed by the next change otherwise
 
 
 def _places(value, path=()):
