@@ -26,14 +26,15 @@ def check_pickle(stream: IO[bytes]) -> None:
     stack: list[int] = []  # how many parts each value on the pickle machine's stack has
     marks: list[int] = []  # heights of the stack
     memo: dict[int, int] = {}
-    for opcode, argument, _ in pickletools.genops(stream):
+    for opcode, given, _ in pickletools.genops(stream):
         name = opcode.name
+        argument = given if isinstance(given, int) else 0
         if name == "MARK":
             marks.append(len(stack))
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
+            memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(memo[int(argument)])
+            stack.append(memo[argument])
         elif name == "DUP":
             stack.append(stack[-1])
         else:

@@ -24,7 +24,8 @@ def encoded(picture, image_format, **options):
     return stream.getvalue()
 
 
-FILES = [encoded(_PICTURE, image_format) for image_format in FORMATS]
+Image.init()
+FILES = [encoded(_PICTURE, name) for name in FORMATS if name in {"MPO", *Image.SAVE}]  # Pillow 10 has no AVIF
 
 
 @given(st.sampled_from(FILES).flatmap(nearly_bytes) | st.binary(max_size=200))
