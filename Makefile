@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test bench lint types format check wheel wheel-test clean
+.PHONY: help setup demo test test-lowest fuzz bench lint types format check wheel wheel-test release audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,13 @@ demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for ano
 
 test: $(DEV_STAMP) ## Run the tests (about eight minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0
+
+test-lowest: $(DEV_STAMP) ## Run the library's tests with the lowest supported versions, on Python 3.10 (downloads 3 GB)
+	sh tests/lowest.sh $(BIN)/uv build/lowest tests/repvit_sam
+
+fuzz: $(DEV_STAMP) ## Try 200,000 broken photos and checkpoints (ten minutes; pip install atheris)
+	$(BIN)/python tests/fuzz/fuzz.py image -runs=100000 -max_len=8192 -artifact_prefix=build/
+	$(BIN)/python tests/fuzz/fuzz.py checkpoint -runs=100000 -max_len=8192 -artifact_prefix=build/
 
 bench: $(DEV_STAMP) ## Time everything on an idle machine (a quarter of an hour), write README's table; BENCH="encode clicks" for parts
 	@for name in $(BENCH); do \
@@ -55,6 +62,12 @@ wheel: $(DEV_STAMP) ## Build source archive and wheel into dist/
 
 wheel-test: wheel ## Install the wheel in an environment of its own and use it outside the checkout
 	sh tests/wheel.sh $(PYTHON) dist
+
+release: wheel-test ## Put into dist/ what a release is: archive, wheel, checkpoints, sbom.json, SHA256SUMS
+	sh .ci/release.sh $(BIN)/python dist
+
+audit: $(DEV_STAMP) ## Look for known holes in the installed packages (asks OSV or PyPI)
+	$(BIN)/python .ci/audit.py
 
 clean: ## Remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from repvit_sam import RepVitSamError
+from repvit_sam.foreign_json import ForeignJsonError, parse_foreign_json
 from repvit_sam.masks import Mask, coco_bbox
 from repvit_sam.rle import encode_rle
 
@@ -17,6 +17,8 @@ from .handlers import Handlers
 from .limits import MAX_UPLOAD
 from .scheduler import BusyError, Job, Priority
 from .schemas import PromptSet, RequestError, parse
+
+_MAX_PROMPT_BYTES = 1 << 20  # 64 points have a few thousand
 
 
 def add_endpoint(handlers: Handlers) -> None:
@@ -92,6 +94,6 @@ def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value) if value.strip() else None
-    except ValueError:
+        return parse_foreign_json(value, _MAX_PROMPT_BYTES) if value.strip() else None
+    except ForeignJsonError:
         raise RequestError("points and box must be JSON, such as [[300, 200, 1]] and [170, 12, 425, 282]") from None

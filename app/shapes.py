@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,39 +9,19 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from repvit_sam.coco_segmentation import MAX_LENGTH, segmentation_rle
 from repvit_sam.masks import Mask, mask_extent
-from repvit_sam.rle import Rle, decode_rle, encode_rle, run_lengths
+from repvit_sam.rle import Rle, decode_rle, encode_rle
 
 Loop = list[list[float]]  # closed, [[x, y], ...] in photo pixels; a pixel's corners are whole numbers
-
-_LEAST_NUMBERS = 6  # of a polygon: three corners; pycocotools takes four numbers for a box
-_MAX_LENGTH = 2_000_000  # pixels of all edges: pycocotools walks along each, in steps of a fifth of a pixel
 
 
 def rle_of(segmentation: Any, photo_hw: tuple[int, int]) -> Rle | None:
     """COCO's polygons, RLE or compressed RLE -> compressed RLE; None where it is no mask of this photo."""
-    height, width = photo_hw
     try:
-        if isinstance(segmentation, list):
-            if not all(_is_polygon(polygon, 2 * max(photo_hw)) for polygon in segmentation) or not segmentation:
-                return None
-            rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-        else:
-            counts = segmentation["counts"]
-            if tuple(segmentation["size"]) != photo_hw:
-                return None
-            lengths = counts if isinstance(counts, list) else run_lengths(counts, height * width)
-            if sum(lengths) != height * width or min(lengths) < 0:
-                return None
-            rle = coco_mask.frPyObjects({"size": [height, width], "counts": lengths}, height, width)
-    except (TypeError, ValueError, KeyError, IndexError):  # whatever another program wrote
+        return segmentation_rle(segmentation, photo_hw)
+    except ValueError:  # whatever another program wrote
         return None
-    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
-
-
-def _is_polygon(polygon: Any, limit: int) -> bool:
-    """Whether pycocotools can take it: it reads memory that is not its own where a number is not finite."""
-    return len(polygon) >= _LEAST_NUMBERS and all(math.isfinite(n) and abs(n) <= limit for n in polygon)
 
 
 def area_and_bbox(rle: Rle) -> tuple[int, list[float]]:
@@ -85,8 +64,8 @@ def mask_of_loops(loops: Sequence[Loop], photo_hw: tuple[int, int]) -> Mask:
     mask = np.zeros(photo_hw, dtype=bool)
     inside = [np.clip(np.array(loop, dtype=np.float64), 0, photo_hw[::-1]) for loop in loops]
     length = sum(float(np.abs(loop - np.roll(loop, 1, axis=0)).sum()) for loop in inside)
-    if length > _MAX_LENGTH:
-        raise ValueError(f"an outline may be {_MAX_LENGTH:,} pixels long, this one is {length:,.0f}")
+    if length > MAX_LENGTH:
+        raise ValueError(f"an outline may be {MAX_LENGTH:,} pixels long, this one is {length:,.0f}")
     for loop in inside:
         flat = loop.ravel().tolist()
         (rle,) = coco_mask.frPyObjects([flat], *photo_hw)

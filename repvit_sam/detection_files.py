@@ -6,7 +6,6 @@ file with ``images``, ``annotations`` and ``categories``, whose entries may lack
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 
 from .detections import MAX_BOXES, Detections, xywh_to_xyxy
 from .errors import PromptError
+from .foreign_json import ForeignJsonError, read_foreign_json
 from .prompts import check_near_photo
 
 _EXPECTED = "[{image_id, category_id, bbox, score}, ...]"
@@ -69,14 +69,14 @@ def read_json(path: Path) -> Any:
     """The content of a file of detections or annotations.
 
     Raises:
-        PromptError: missing, or no JSON.
+        PromptError: missing, no JSON, or JSON beyond the limits.
     """
     if not path.is_file():
         raise PromptError(f"{path} is missing; expected a JSON file with a COCO results list, {_EXPECTED}")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise PromptError(f"{path} is not a COCO results list: it is no JSON ({error})") from None
+        return read_foreign_json(path)
+    except ForeignJsonError as error:
+        raise PromptError(f"{path} is not a COCO results list: it {error}") from None
 
 
 @dataclass(frozen=True)
@@ -257,16 +257,25 @@ def _images(path: Path, table: Any) -> dict[int | str, FileImage]:
     def read(image: Mapping[str, Any]) -> tuple[int | str, FileImage]:
         name = image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:])  # LVIS v1 has the URL only
         size = image.get("height"), image.get("width")
-        return image["id"], FileImage(name, (int(size[0]), int(size[1])) if size[0] and size[1] else None)
+        if not isinstance(name, str) or not all(isinstance(length, (int, type(None))) for length in size):
+            raise TypeError(f"file_name must be text, height and width whole numbers, got {name!r} and {size}")
+        return _id(image), FileImage(name, (size[0], size[1]) if size[0] and size[1] else None)
 
     return dict(_table(path, table, "images", read))
 
 
-def _categories(path: Path, table: Any) -> dict[int, str]:
-    def read(category: Mapping[str, Any]) -> tuple[int, str]:
-        return category["id"], str(category["name"])
+def _categories(path: Path, table: Any) -> dict[Any, str]:
+    def read(category: Mapping[str, Any]) -> tuple[int | str, str]:
+        return _id(category), str(category["name"])
 
     return dict(_table(path, table, "categories", read))
+
+
+def _id(row: Mapping[str, Any]) -> int | str:
+    found = row["id"]
+    if not isinstance(found, (int, str)):
+        raise TypeError(f"an id must be a number or text, got {found!r}")
+    return found
 
 
 def _table(path: Path, table: Any, name: str, read: Any) -> Iterable[tuple[Any, Any]]:

@@ -85,7 +85,7 @@ def load_embedding(
     Raises:
         CheckpointError: missing, damaged, no embedding file, or made by another encoder or on another canvas.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     path = Path(path)
     if not path.is_file():
@@ -97,11 +97,12 @@ def load_embedding(
                 raise CheckpointError(f"{path} is no embedding saved by SamPredictor.save_embedding")
             embedding = stream.get_tensor("image_embedding")
         fit = CanvasFit(_size(metadata["photo_hw"]), _size(metadata["content_hw"]), int(metadata["canvas"]))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+        made_by = metadata["encoder"]
+    except CheckpointError:
+        raise
+    except Exception as error:  # SafetensorError, OSError, KeyError, and TypeError for numbers that NumPy does not have
         raise CheckpointError(f"{path} is a damaged or cut-off embedding file ({error})") from None
-    if metadata["encoder"] != fingerprint:
+    if made_by != fingerprint:
         raise CheckpointError(f"{path} was made by another image encoder than this model's; call set_image again")
     if fit.canvas_size != canvas_size:
         raise CheckpointError(

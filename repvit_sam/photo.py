@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import PhotoError
+from .photo_bombs import check_jpeg, check_ratio, check_tiff
 
 Photo = NDArray[np.uint8]
 
@@ -114,10 +115,10 @@ def photo_size(path: Path) -> tuple[int, int]:
         PhotoError: not a picture.
     """
     try:
-        with Image.open(path) as photo:
+        with Image.open(path, formats=_formats()) as photo:
             width, height = photo.size
             turned = photo.getexif().get(_EXIF_ORIENTATION) in _ORIENTATIONS_ON_THE_SIDE
-    except OSError as error:
+    except Exception as error:  # as in _from_bytes
         raise PhotoError(f"{path} cannot be read as a photo: {error}") from None
     return (width, height) if turned else (height, width)
 
@@ -173,23 +174,29 @@ def _from_bytes(data: bytes, name: str, max_pixels: int) -> Photo:
         raise PhotoError(f"{name} has more than {MAX_BYTES:,} bytes, the limit")
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         return _from_heif(data, name, max_pixels)
+    check_tiff(data, name)
     try:
         with warnings.catch_warnings():
             # _check_pixels applies our own limit, before any pixel is decoded
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=[f for f in FORMATS if _pillow_reads(f)])
+            image = Image.open(io.BytesIO(data), formats=_formats())
     except UnidentifiedImageError:
         raise PhotoError(f"{name} is not a picture in a known format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
         raise PhotoError(f"{name} is larger than {max_pixels:,} pixels, the limit") from None
     except Exception as error:  # a damaged header can raise nearly anything in a decoder
         raise PhotoError(f"{name} is damaged: {error}") from error
+    _check_pixels(*image.size, name, max_pixels)
+    check_ratio(*image.size, len(data), name)
+    if image.format in ("JPEG", "MPO"):
+        check_jpeg(*image.size, data, name)
     return _from_pil(image, name, max_pixels)
 
 
-def _pillow_reads(image_format: str) -> bool:
+def _formats() -> list[str]:
+    """Those of ``FORMATS`` that this Pillow was built with."""
     Image.init()
-    return image_format in Image.OPEN
+    return [image_format for image_format in FORMATS if image_format in Image.OPEN]
 
 
 def _from_heif(data: bytes, name: str, max_pixels: int) -> Photo:
@@ -200,6 +207,7 @@ def _from_heif(data: bytes, name: str, max_pixels: int) -> Photo:
     try:
         heif = pillow_heif.open_heif(data)
         _check_pixels(heif.size[0], heif.size[1], name, max_pixels)  # before any pixel is decoded
+        check_ratio(heif.size[0], heif.size[1], len(data), name)
         return _from_pil(heif.to_pillow(), name, max_pixels)
     except PhotoError:
         raise

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .masks import Mask
+from .photo import MAX_PIXELS
 
 Rle = dict[str, Any]  # COCO's compressed form: {"size": [H, W], "counts": str}
+
+_MOST_CHARACTERS = 9  # of one run length: 45 bits
+_MOST_PIXELS = 2**31  # of a mask whose size is not known; sums of so many differences stay below 2**63
 
 
 def encode_rle(mask: Mask) -> Rle:
@@ -50,12 +55,48 @@ def _joined(places: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def decode_rle(rle: Rle) -> Mask:
-    """COCO's compressed RLE -> (H, W) bool."""
+    """COCO's compressed RLE -> (H, W) bool.
+
+    The run lengths are added up first: pycocotools leaves memory unset where they end early, and reads on where the
+    text does.
+
+    Raises:
+        ValueError: it is no RLE, one of more than ``MAX_PIXELS`` pixels, or its runs do not cover its size.
+    """
     from pycocotools import mask as coco_mask
 
-    counts = rle["counts"]
-    data = {"size": rle["size"], "counts": counts.encode("ascii") if isinstance(counts, str) else counts}
-    return coco_mask.decode(data).astype(bool)
+    height, width = check_size_hw(rle.get("size") if isinstance(rle, dict) else None)
+    counts = rle.get("counts")
+    counts = counts.decode("latin-1") if isinstance(counts, bytes) else counts
+    if not isinstance(counts, str):
+        raise ValueError(f"an RLE's counts must be text (COCO's compressed form), got {type(counts).__name__}")
+    check_runs_cover(run_lengths(counts, height * width), (height, width))
+    mask: Mask = coco_mask.decode({"size": [height, width], "counts": counts.encode("ascii")}).astype(bool)
+    return mask
+
+
+def check_size_hw(size: Any) -> tuple[int, int]:
+    """Height and width as a file gives them, checked.
+
+    Raises:
+        ValueError: not two whole numbers from 1 on, or more than ``MAX_PIXELS`` pixels.
+    """
+    whole = isinstance(size, (list, tuple)) and len(size) == 2 and all(isinstance(n, (int, np.integer)) for n in size)
+    if not whole or min(size) < 1 or int(size[0]) * int(size[1]) > MAX_PIXELS:
+        shown = repr(size)[:60]
+        raise ValueError(f"a mask's size must be [height, width] with at most {MAX_PIXELS:,} pixels, got {shown}")
+    return int(size[0]), int(size[1])
+
+
+def check_runs_cover(runs: Sequence[int], size_hw: tuple[int, int]) -> None:
+    """Check that the runs have as many pixels as the mask.
+
+    Raises:
+        ValueError: they have fewer or more.
+    """
+    total, (height, width) = sum(runs), size_hw
+    if total != height * width:
+        raise ValueError(f"run lengths must add up to {height} x {width} pixels (height x width), got {total:,}")
 
 
 def run_lengths(counts: str, most: int | None = None) -> list[int]:
@@ -65,32 +106,39 @@ def run_lengths(counts: str, most: int | None = None) -> list[int]:
     difference to the run two before (pycocotools' rleToString).
 
     Args:
-        most: pixels of the mask; text with more runs or more pixels is refused without reading on.
+        most: pixels of the mask; text with more runs or more pixels is refused.
 
     Raises:
         ValueError: the text is no run-length encoding, or is that of a larger mask.
     """
-    runs: list[int] = []
-    value, shift, total = 0, 0, 0
-    for character in counts:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64 or shift > 40:
-            raise ValueError("counts hold characters that are no run lengths")
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            if bits & 16:
-                value -= 1 << shift
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            if runs[-1] < 0:
-                raise ValueError("counts hold a negative run length")
-            total += runs[-1]
-            if most is not None and (total > most or len(runs) > most + 1):
-                raise ValueError(f"counts hold run lengths of more than {most} pixels")
-            value, shift = 0, 0
-    if shift:
+    most = _MOST_PIXELS if most is None else most
+    characters = np.frombuffer(counts.encode("latin-1", "replace"), dtype=np.uint8)
+    if not len(characters):
+        return []
+    bits = characters.astype(np.int64) - 48
+    ends = np.flatnonzero((bits & 32) == 0)
+    if bits.min() < 0 or bits.max() >= 64:
+        raise ValueError("counts hold characters that are no run lengths")
+    if not len(ends) or ends[-1] != len(bits) - 1:
         raise ValueError("counts end within a run length")
-    return runs
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > _MOST_CHARACTERS:
+        raise ValueError("counts hold characters that are no run lengths")
+    place = np.arange(len(bits)) - np.repeat(starts, lengths)  # of a character within its number
+    values = np.add.reduceat((bits & 31) << (5 * place), starts)
+    values -= np.where(bits[ends] & 16, np.int64(1) << (5 * lengths), 0)  # the highest bit is the sign
+    if len(values) > most + 1 or np.abs(values).max() > most:
+        raise ValueError(f"counts hold run lengths of more than {most} pixels")
+    runs = values.copy()
+    runs[1::2] = np.cumsum(values[1::2])
+    runs[2::2] = np.cumsum(values[2::2])
+    if runs.min() < 0:
+        raise ValueError("counts hold a negative run length")
+    if runs.max() > most or runs.sum() > most:
+        raise ValueError(f"counts hold run lengths of more than {most} pixels")
+    found: list[int] = runs.tolist()
+    return found
 
 
 def uncompressed_rle(rle: Rle) -> Rle:

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 import repvit_sam
@@ -24,6 +25,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side: one thread ea
 _IN_ONE_PROCESS = ("tests/app/browser", "tests/repvit_sam/export", "tests/repvit_sam/backends")
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# A property is tried on few inputs here, always the same; on many with --hypothesis-profile=long (docs/reliability.md).
+# None may take five seconds there; here two processes share a busy machine.
+settings.register_profile("quick", max_examples=40, deadline=None, derandomize=True, database=None)
+settings.register_profile("long", max_examples=5_000, deadline=5000, database=None)
+settings.load_profile("quick")
 
 PHOTOS = Path(__file__).parents[1] / "repvit_sam" / "example_photos"
 

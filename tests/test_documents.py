@@ -73,6 +73,7 @@ DOCUMENTS = [
     "docs/integrations.md",
     "docs/page.md",
     "docs/python.md",
+    "docs/reliability.md",
     "docs/text.md",
     "docs/evaluation.md",
     "docs/training.md",

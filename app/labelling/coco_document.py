@@ -14,8 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from repvit_sam import RepVitSamError
+from repvit_sam.foreign_json import ForeignJsonError, parse_foreign_json
 
 State = Literal["untouched", "in work", "done"]
+MAX_BYTES = 2**30  # of the file: the program that writes it after each change holds it in memory
+_MAX_ID = 2**62  # room for new ids behind the highest
 _OWN_KEY = "repvit_sam"  # in an image's record: {"state": ..., "change": ...}
 
 
@@ -126,9 +129,9 @@ def parse_document(data: bytes, name: str) -> CocoDocument:
         LabelFileError: names the first thing that is missing or wrong.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise LabelFileError(f"{name} is not JSON ({error}); give a COCO file, or move it away") from None
+        content = parse_foreign_json(data, MAX_BYTES)
+    except ForeignJsonError as error:
+        raise LabelFileError(f"{name} {error}; give a COCO file, or move it away") from None
     if not isinstance(content, dict):
         raise LabelFileError(f"{name} must be a COCO file, an object with images and annotations; it is a list")
     lists = {key: content.pop(key, []) for key in ("images", "annotations", "categories")}
@@ -158,6 +161,9 @@ def _check_ids(records: list[dict[str, Any]], name: str, kind: str) -> None:
     ids = Counter(record.get("id") for record in records if isinstance(record.get("id"), (int, str)))
     if ids.total() < len(records):
         raise LabelFileError(f"{name}: in {kind}, every record needs an id, a number or a text")
+    too_large = next((key for key in ids if isinstance(key, int) and abs(key) > _MAX_ID), None)
+    if too_large is not None:
+        raise LabelFileError(f"{name}: in {kind}, the id {too_large} is beyond {_MAX_ID}; give smaller ones")
     if len(ids) < len(records):
         raise LabelFileError(f"{name}: in {kind}, two records have the id {ids.most_common(1)[0][0]!r}")
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from repvit_sam import PhotoError
 from repvit_sam.photo import read_photo
+from repvit_sam.photo_bombs import check_jpeg
 from repvit_sam.rle import decode_rle
 
 from ..data_urls import photo_url
@@ -27,6 +28,7 @@ from ..schemas import Request, RequestError, parse
 from . import schemas
 from .label_formats import export_files
 from .label_store import Change, LabelLayer, LabelStore, PhotoState, split_annotations
+from .page_ids import own_id, page_id
 from .proposals import Proposal
 from .proposer import Proposer
 
@@ -71,7 +73,7 @@ class LabelHandlers:
             "most": MAX_OBJECTS,
             "version": version,
             "photos": [_state_json(photo) for photo in self._labels.photos()],
-            "classes": self._labels.classes(),
+            "classes": self._classes_json(),
             "file": self._labels.path.name,
             "not_here": self._labels.not_here,
             "windows": self._others(request.visitor),
@@ -87,7 +89,7 @@ class LabelHandlers:
             return {"restarted": True, "identity": self._labels.identity, "windows": windows}
         version = self._labels.version
         photos, classes_changed = self._labels.changes(request.version)
-        changed = {"classes": self._labels.classes()} if classes_changed else {}
+        changed = {"classes": self._classes_json()} if classes_changed else {}
         return {"version": version, "photos": [_state_json(photo) for photo in photos], "windows": windows, **changed}
 
     @json_response
@@ -141,10 +143,11 @@ class LabelHandlers:
             for sent in request.layers:
                 checked_mask(sent.rle, photo_hw)
                 rle = {"size": list(sent.rle.size), "counts": sent.rle.counts}
-                layers.append(LabelLayer(sent.annotation, sent.category, rle))
+                annotation = None if sent.annotation is None else own_id(sent.annotation)
+                layers.append(LabelLayer(annotation, own_id(sent.category), rle))
             change = Change(request.revision, request.change, request.unanswered)
             saved = self._labels.save(request.name, photo_hw, change, request.state, layers)
-            return {"revision": saved.revision, "annotations": saved.annotations}
+            return {"revision": saved.revision, "annotations": [page_id(saved_id) for saved_id in saved.annotations]}
 
         return await asyncio.to_thread(compute)
 
@@ -166,19 +169,19 @@ class LabelHandlers:
     async def add_class(self, data: Any) -> Json:
         request = parse(schemas.AddClassRequest, data)
         added = await asyncio.to_thread(self._labels.add_class, request.name)
-        return {"id": added, "classes": self._labels.classes()}
+        return {"id": page_id(added), "classes": self._classes_json()}
 
     @json_response
     async def change_class(self, data: Any) -> Json:
         request = parse(schemas.ChangeClassRequest, data)
-        await asyncio.to_thread(self._labels.change_class, request.id, request.name, request.colour)
-        return {"classes": self._labels.classes()}
+        await asyncio.to_thread(self._labels.change_class, own_id(request.id), request.name, request.colour)
+        return {"classes": self._classes_json()}
 
     @json_response
     async def remove_class(self, data: Any) -> Json:
         request = parse(schemas.RemoveClassRequest, data)
-        await asyncio.to_thread(self._labels.remove_class, request.id)
-        return {"classes": self._labels.classes()}
+        await asyncio.to_thread(self._labels.remove_class, own_id(request.id))
+        return {"classes": self._classes_json()}
 
     @json_response
     async def export_labels(self, data: Any) -> Json:
@@ -186,6 +189,9 @@ class LabelHandlers:
         request = parse(schemas.ExportRequest, data)
         name, mime, content = await asyncio.to_thread(_packed, self._labels, request.kind)
         return {"name": name, "mime": mime, "data": base64.b64encode(content).decode("ascii")}
+
+    def _classes_json(self) -> list[Json]:
+        return [{**each, "id": page_id(each["id"])} for each in self._labels.classes()]
 
     def _others(self, visitor: str) -> int:
         """Windows that were heard of lately, but for this one."""
@@ -203,7 +209,7 @@ class LabelHandlers:
         for record, rle in shown:
             iou = record.get("score")
             mask = mask_json(decode_rle(rle), iou if isinstance(iou, (int, float)) else None)
-            layers.append({**mask, "annotation": record["id"], "category": record["category_id"]})
+            layers.append({**mask, "annotation": page_id(record["id"]), "category": page_id(record["category_id"])})
         return {
             "revision": part.revision if part else "",
             "state": part.state if part else "untouched",
@@ -216,7 +222,9 @@ class LabelHandlers:
         path = self._labels.folder.path_of(name)
         try:
             try:
-                with Image.open(path, formats=("JPEG", "MPO")) as picture:
+                data = path.read_bytes()
+                with Image.open(io.BytesIO(data), formats=("JPEG", "MPO")) as picture:
+                    check_jpeg(*picture.size, data, name)
                     picture.draft("RGB", (2 * _THUMB_SIDE, 2 * _THUMB_SIDE))
                     picture.thumbnail((2 * _THUMB_SIDE, 2 * _THUMB_SIDE), reducing_gap=2.0)
                     photo = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
@@ -241,7 +249,7 @@ def _packed(labels: LabelStore, kind: Any) -> tuple[str, str, bytes]:
 
 def _proposal_json(proposal: Proposal) -> Json:
     mask = mask_json(proposal.mask, proposal.predicted_iou)
-    return {**mask, "category": proposal.category, "score": proposal.score, "point": proposal.point_xy}
+    return {**mask, "category": page_id(proposal.category), "score": proposal.score, "point": proposal.point_xy}
 
 
 def _state_json(photo: PhotoState) -> list[Any]:

@@ -28,6 +28,7 @@ from torch import Tensor
 from repvit_sam.canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE
 from repvit_sam.embedding import encoder_fingerprint
 from repvit_sam.files import atomic_write
+from repvit_sam.foreign_json import read_foreign_json
 from repvit_sam.modeling.sam import SamModel
 
 FORMAT = "repvit-sam-embedding-cache/1"
@@ -101,7 +102,7 @@ class EmbeddingCache:
         self.folder = folder
         path = folder / "manifest.json"
         try:
-            self.manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+            self.manifest = Manifest(**read_foreign_json(path))
             self.names = (folder / "photos.txt").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             raise CacheError(

@@ -1,8 +1,7 @@
-"""Annotated masks: read by pycocotools, laid on the grid of the decoder's logits, packed into bits."""
+"""Annotated masks: checked and decoded, laid on the grid of the decoder's logits, packed into bits."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from repvit_sam.canvas import LOGITS_STRIDE, CanvasFit
+from repvit_sam.coco_segmentation import segmentation_rle
+from repvit_sam.foreign_json import parse_foreign_json
 from repvit_sam.masks import Mask
 from repvit_sam.rle import decode_rle
 
@@ -32,7 +32,7 @@ def read_masks(item: PhotoItem, photo_hw: tuple[int, int], most: int | None = No
         return []
     try:
         if isinstance(annotations, FileSlice):
-            annotations = tuple(json.loads(annotations.read())["annotations"])
+            annotations = tuple(parse_foreign_json(annotations.read())["annotations"])
         objects = [a for a in annotations if not a.get("iscrowd")]
         step = 1 if most is None else max(1, -(-len(objects) // most))
     except (AttributeError, OSError, KeyError, TypeError, ValueError) as error:
@@ -71,15 +71,6 @@ class PackedMasks:
 def _decode(segmentation: Any, photo_hw: tuple[int, int]) -> Mask | None:
     """None for what is no mask: exports of detection data have empty lists, null, or polygons of two points."""
     try:
-        return _decode_whole(segmentation, photo_hw)
-    except Exception:  # pycocotools raises IndexError, TypeError, KeyError and bare Exception
+        return decode_rle(segmentation_rle(segmentation, photo_hw))
+    except ValueError:
         return None
-
-
-def _decode_whole(segmentation: Any, photo_hw: tuple[int, int]) -> Mask:
-    if isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list):
-        rle = segmentation
-    else:
-        rle = coco_mask.frPyObjects(segmentation, *photo_hw)  # polygons, or RLE as a list of run lengths
-        rle = coco_mask.merge(rle) if isinstance(rle, list) else rle
-    return decode_rle(rle)

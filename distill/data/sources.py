@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from pycocotools.coco import COCO
-
+from repvit_sam.foreign_json import read_foreign_json
 from repvit_sam.photo import SUFFIXES
 
 from .photo_set import FileSlice, PhotoItem, PhotoSet
@@ -86,16 +85,18 @@ def _read_coco(images: Path, annotations: Path, name: str | None = None) -> Phot
     if not images.is_dir() or not annotations.is_file():
         raise ValueError(f"expected photos in {images}/ and COCO annotations in {annotations}")
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it reads
-            coco = COCO(str(annotations))
-        for image_id, image in sorted(coco.imgs.items()):
-            found = tuple(coco.imgToAnns.get(image_id, ()))
+        content = read_foreign_json(annotations)
+        of_image: dict[int | str, list[dict[str, Any]]] = defaultdict(list)
+        for annotation in content.get("annotations", []):
+            of_image[annotation["image_id"]].append(annotation)
+        for image_id, image in sorted({image["id"]: image for image in content["images"]}.items()):
+            found = tuple(of_image[image_id])
             file = images / image["file_name"]
             label = f"{name or images.name}/{image['file_name']}"
             if file.is_file():
                 items.append(PhotoItem(label, FileSlice(file), found))
             else:
                 missing.append(f"{label} (annotated, but not in {images})")
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{annotations} is not in COCO instances format ({error})") from None
     return PhotoSet(tuple(items), tuple(missing))

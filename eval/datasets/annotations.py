@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import reprlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco_mask
-
+from repvit_sam.coco_segmentation import LEAST_NUMBERS, segmentation_rle
+from repvit_sam.foreign_json import read_foreign_json
 from repvit_sam.masks import Mask
-from repvit_sam.rle import Rle, decode_rle
+from repvit_sam.rle import Rle, check_size_hw, decode_rle
 
 Annotation = dict[str, Any]  # one entry of "annotations", as in the file
 
@@ -50,30 +50,30 @@ class Annotations:
     def rle_of(self, annotation: Annotation) -> Rle:
         """Compressed RLE at the size of the annotation's image."""
         image = self.images[annotation["image_id"]]
-        return annotation_rle(annotation, image["height"], image["width"])
+        return annotation_rle(annotation, image.get("height"), image.get("width"))
 
     def mask_of(self, annotation: Annotation) -> Mask:
         """(H, W) bool at the size of the annotation's image."""
         return decode_rle(self.rle_of(annotation))
 
 
-def annotation_rle(annotation: Annotation, height: int, width: int) -> Rle:
-    """Polygons, RLE or compressed RLE -> compressed RLE for an image of this size.
+def annotation_rle(annotation: Mapping[str, Any], height: Any, width: Any) -> Rle:
+    """Polygons, RLE or compressed RLE -> compressed RLE for an image of this size (as the file gives it: unchecked).
 
     Raises:
-        ValueError: the annotation has no segmentation.
+        ValueError: the annotation has no segmentation, or one that is no mask of this image.
     """
     segmentation = annotation.get("segmentation")
     if not segmentation:
         raise ValueError(f"annotation {annotation.get('id')} has no segmentation")
-    if isinstance(segmentation, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        rle = coco_mask.frPyObjects(segmentation, height, width)
-    else:
-        rle = segmentation
-    counts = rle["counts"]
-    return {"size": list(rle["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
+    try:
+        height, width = check_size_hw((height, width))
+        if isinstance(segmentation, list):  # exports have polygons of one or two points, which cover no pixel
+            covering = [each for each in segmentation if not isinstance(each, list) or len(each) >= LEAST_NUMBERS]
+            segmentation = covering or {"size": [height, width], "counts": [height * width]}
+        return segmentation_rle(segmentation, (height, width))
+    except ValueError as error:
+        raise ValueError(f"annotation {annotation.get('id')}: {error}") from None
 
 
 def read_annotations(path: Path, images: Path, limit: int | None = None) -> Annotations:
@@ -94,10 +94,11 @@ def read_annotations(path: Path, images: Path, limit: int | None = None) -> Anno
     if not images.is_dir():
         raise ValueError(f"{images}/ is missing; --images takes the folder of the photos")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_foreign_json(path)
         entries = {image["id"]: image for image in content["images"]}
         image_ids = sorted(image["id"] for image in content["images"])[:limit]
-        content["annotations"], content["categories"]
+        for record in (*content["images"], *content["annotations"], *content["categories"]):
+            _check_record(record)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not in COCO or LVIS format ({type(error).__name__}: {error})") from None
     paths = {image_id: _photo_path(entries[image_id], images) for image_id in image_ids}
@@ -106,6 +107,18 @@ def read_annotations(path: Path, images: Path, limit: int | None = None) -> Anno
         first = paths[missing[0]]
         raise ValueError(f"{len(missing)} of {len(image_ids)} photos of {path.name} are not in {images}/: {first}")
     return Annotations(path, content, tuple(image_ids), paths)
+
+
+def _check_record(record: Any) -> None:
+    """What the programs look up by, or take apart, without another look."""
+    if not isinstance(record, dict):
+        raise TypeError(f"expected records, got {reprlib.repr(record)}")
+    for key in ("id", "image_id", "category_id"):
+        if not isinstance(record.get(key, 0), (int, str)):
+            raise TypeError(f"{key} must be a number or text, got {reprlib.repr(record[key])}")
+    for key in ("file_name", "coco_url"):
+        if not isinstance(record.get(key), (str, type(None))):
+            raise TypeError(f"{key} must be text, got {reprlib.repr(record[key])}")
 
 
 def _photo_path(image: Mapping[str, Any], images: Path) -> Path:

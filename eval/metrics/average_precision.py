@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from ..datasets.annotations import annotation_rle
 from . import Metrics
 from .coco_entries import Entry, check_results, entries_of, images_of, truths_of
 
@@ -131,6 +132,7 @@ def evaluate(
             annotation are ignored there.
     """
     detections = [_detection(result, iou_type) for result in results]
+    truths = [_truth(truth, images[truth["image_id"]], iou_type) for truth in truths]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         coco_eval = COCOeval(
             _indexed(images, truths, category_ids), _indexed(images, detections, category_ids), iou_type
@@ -148,6 +150,13 @@ def mean_of_defined(values: NDArray[np.float64]) -> float | None:
     """Mean of the values that are not -1; None if all are."""
     defined = values[values > -1]
     return float(defined.mean()) if defined.size else None
+
+
+def _truth(truth: Entry, image: Entry, iou_type: IouType) -> Entry:
+    """With a segmentation that was checked: pycocotools takes whatever it gets."""
+    if iou_type == "bbox":
+        return truth
+    return {**truth, "segmentation": annotation_rle(truth, image.get("height"), image.get("width"))}
 
 
 def _detection(result: Entry, iou_type: IouType) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from numpy.random import Generator
 
 from repvit_sam.console import report_errors
 from repvit_sam.files import atomic_write
+from repvit_sam.foreign_json import ForeignJsonError, read_foreign_json
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,11 @@ def main(
     """Write boxes with a detector's faults."""
     with report_errors():
         try:
-            content = json.loads(annotations.read_text(encoding="utf-8"))
+            content = read_foreign_json(annotations)
             if not all(isinstance(image["id"], int) for image in content["images"]):
                 raise TypeError("ids of images must be whole numbers")
             rows = simulate(content, Faults(noise, misses, false_boxes), seed)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ForeignJsonError, KeyError, TypeError) as error:
             raise ValueError(f"{annotations} is not in COCO or LVIS format ({type(error).__name__}: {error})") from None
         with atomic_write(out) as beside:
             beside.write_text(json.dumps(rows), encoding="utf-8")

@@ -9,7 +9,6 @@ Shows at most one instance of a photo, and prints the credits that those licence
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from repvit_sam.eval.prompting.click_scores import Score
 from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Device
 from repvit_sam.eval.runner.pictures import draw_prompted, save_picture, sheet
+from repvit_sam.foreign_json import read_foreign_json
 from repvit_sam.photo import Photo
 from repvit_sam.predictor import SamPredictor
 
@@ -38,7 +38,7 @@ def read_report(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path} is missing; --scores takes the results.json of {PROGRAM}")
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = read_foreign_json(path)
         if report["program"] == PROGRAM and report["scores"]:
             return report
     except (ValueError, KeyError, TypeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..canvas import EMBEDDING_CHANNELS, EMBEDDING_STRIDE
 from ..errors import CheckpointError
+from ..foreign_json import read_foreign_json
 from ..prompts import CanvasPrompts
 from .onnx_session import decoder_feeds, open_session
 
@@ -106,7 +106,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir() or not path.is_file():
         raise CheckpointError(f"{folder} is not a folder that `repvit-sam export onnx` wrote (no manifest.json in it)")
     try:
-        files: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["files"]
+        files: dict[str, Any] = read_foreign_json(path)["files"]
     except (OSError, ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path} is damaged; run repvit-sam export onnx again") from None
     for name in ("encoder.onnx", "decoder.onnx"):

@@ -71,17 +71,22 @@ def published_layout_of(variant: str) -> Layout:
 def detect_variant(state: Mapping[str, Tensor]) -> str | None:
     """The variant of a state dict in ``Layout.OWN``, by its shapes; None for an unknown one."""
     if "image_encoder.pos_embed" in state:
-        return _VIT_WIDTHS.get(state["image_encoder.pos_embed"].shape[-1])
+        return _VIT_WIDTHS.get(_length(state["image_encoder.pos_embed"], -1))
     if any(key.startswith("image_encoder.body.patch_embed.") for key in state):
         return "vit_t"
     stem = state.get("image_encoder.body.stem.conv2.c.weight", state.get("image_encoder.body.stem.conv2.weight"))
     if stem is None:
         return None
-    width, depth = stem.shape[0], _count_blocks(state, "image_encoder.body.stages.2.blocks.")
+    width, depth = _length(stem, 0), _count_blocks(state, "image_encoder.body.stages.2.blocks.")
     for variant, depths in REPVIT_DEPTHS.items():
         if _REPVIT_WIDTHS[variant] == width and depths[2] == depth:
             return variant
     return None
+
+
+def _length(tensor: Tensor, dimension: int) -> int:
+    """0 for a single number, which has no dimensions."""
+    return tensor.shape[dimension] if tensor.ndim else 0
 
 
 def to_own(state: Mapping[str, Tensor], layout: Layout) -> State:
@@ -145,7 +150,7 @@ def _rename_prefixes(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -
 
 def _published_depths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Blocks per stage as timm counts them, from the running numbers of a published file."""
-    feature = re.compile(r"image_encoder\.features\.(\d+)\.(token_mixer\.2\.)?")
+    feature = re.compile(r"image_encoder\.features\.(\d{1,4})\.(token_mixer\.2\.)?")
     rows = [match for match in map(feature.match, state) if match]
     last = max((int(row.group(1)) for row in rows), default=0)
     # a downsampling row has a second convolution (token_mixer.2); rows before it are blocks, the last its pre-block
@@ -205,7 +210,7 @@ def _mobile_sam_to_own(key: str) -> str:
     key = key.replace("image_encoder.patch_embed.seq.2.", "image_encoder.body.patch_embed.conv2.")
     # in MobileSAM a downsampling ends its stage; in timm it starts the next one
     key = re.sub(
-        r"^image_encoder\.layers\.(\d+)\.downsample\.",
+        r"^image_encoder\.layers\.(\d{1,4})\.downsample\.",
         lambda match: f"image_encoder.body.stages.{int(match.group(1)) + 1}.downsample.",
         key,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import io
+import mmap
 import os
 import re
 import warnings
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..canvas import CANVAS_SIZE, check_canvas_size
 from ..errors import CheckpointError
 from .key_mapping import Layout, State, detect_layout, detect_variant, to_own
+from .pickle_bombs import PickleBombError, check_pickle
 
+_LEGACY_PICKLES = 5
 _WRAPPERS = ("model", "state_dict", "model_state_dict")  # keys under which training scripts put the state dict
 
 
@@ -108,8 +111,7 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
             f"{checkpoint.path} holds an image encoder without a decoder; add SAM's first: "
             f"repvit-sam weights convert {checkpoint.path} OUT.safetensors"
         )
-    # fp16 saves space in the file; computation is in float32
-    state = {k: v.float() if v.is_floating_point() else v for k, v in checkpoint.state.items()}
+    state = dict(checkpoint.state)
     expected = model.state_dict()
     # the batch norms' step counters, which exports and conversions leave out, are not needed
     state |= {k: v for k, v in expected.items() if k.endswith(".num_batches_tracked") and k not in state}
@@ -127,7 +129,8 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     ]
     if problems:
         raise CheckpointError(f"{checkpoint.path} does not fit {checkpoint.variant}: {'; '.join(problems)}")
-    model.load_state_dict(state)
+    # fp16 saves space in the file; computation is in float32
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
 
 
 def _some(what: str, names: list[str]) -> list[str]:
@@ -175,13 +178,14 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
         with safe_open(str(path), framework="pt") as stream:
             metadata = dict(stream.metadata() or {})
             return {key: stream.get_tensor(key) for key in stream.keys()}, metadata  # noqa: SIM118 (no iterator)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # SafetensorError, OSError, and TypeError for numbers that torch does not have
         raise CheckpointError(f"{path} is a damaged or cut-off safetensors file ({error})") from None
 
 
 def _read_pytorch(path: Path) -> State:
-    if _is_torchscript(path):  # older versions of torch would load it, and so run it
-        raise CheckpointError(f"{path} is a TorchScript program, expected a state dict of tensors")
+    _check_pytorch(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read raises an error
@@ -201,16 +205,44 @@ def _read_pytorch(path: Path) -> State:
     return _plain_state(content, path)
 
 
-def _is_torchscript(path: Path) -> bool:
-    with path.open("rb") as stream:
-        if stream.read(2) != b"PK":
-            return False
+def _check_pytorch(path: Path) -> None:
+    """Before torch opens it: no program, nothing that grows when it is unpacked, no pickle that is a bomb.
+
+    Raises:
+        CheckpointError: one of these, or damaged.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except Exception as error:  # zipfile raises BadZipFile, NotImplementedError, UnicodeDecodeError, ...
+        with path.open("rb") as stream:
+            if stream.read(2) == b"PK":
+                _check_zip(path)
+            else:  # older versions wrote pickles one after the other; of numbers, system, content, and names of tensors
+                with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    for _ in range(_LEGACY_PICKLES):
+                        if content.tell() < len(content):
+                            check_pickle(content)
+    except CheckpointError:
+        raise
+    except PickleBombError as error:
+        raise CheckpointError(f"{path} is no checkpoint: its pickle has {error}") from None
+    except Exception as error:  # zipfile raises BadZipFile, NotImplementedError, ..., pickletools ValueError, ...
         reason = type(error).__name__
         raise CheckpointError(f"{path} is a damaged or cut-off PyTorch file ({reason})") from None
+
+
+def _check_zip(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.filename.endswith("/constants.pkl") for member in members):
+            # older versions of torch would load it, and so run it
+            raise CheckpointError(f"{path} is a TorchScript program, expected a state dict of tensors")
+        packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+        if packed or sum(member.file_size for member in members) > path.stat().st_size:
+            raise CheckpointError(
+                f"{path} is a zip whose content is larger than the file; torch.save does not write such files"
+            )
+        for member in members:
+            if member.filename.endswith(".pkl"):
+                check_pickle(io.BytesIO(archive.read(member)))
 
 
 def _plain_state(content: Any, path: Path) -> State:
@@ -222,4 +254,13 @@ def _plain_state(content: Any, path: Path) -> State:
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(f"{path}: entry {key!r} is {type(value).__name__}, expected a tensor")
+        if not _is_stored(value):
+            raise CheckpointError(f"{path}: entry {key!r} has shape {tuple(value.shape)}, of which less is stored")
     return {key.removeprefix("module."): value for key, value in content.items()}  # DDP's prefix
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Whether each of its numbers is in the file: one number can stand for any shape, which a copy would write out."""
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()

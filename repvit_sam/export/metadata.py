@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import ExportError
+from ..foreign_json import read_foreign_json
 from .signatures import POINT_LABELS, TensorSpec
 
 AUTHOR = "RepViT-SAM (Wang, Chen, Lin, Han, Ding), Segment Anything (Kirillov et al.); exported by repvit-sam"
@@ -87,7 +88,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         ExportError: the file cannot be read, or is something else.
     """
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = read_foreign_json(path)
     except (OSError, ValueError) as error:
         raise ExportError(f"{path} cannot be read ({error}); move it away") from None
     if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:

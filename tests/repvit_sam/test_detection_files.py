@@ -122,7 +122,7 @@ def test_a_box_far_outside_and_a_photo_of_another_size_are_refused(read):
 @pytest.mark.parametrize(
     ("content", "annotations", "words"),
     [
-        ("no json", None, "it is no JSON"),
+        ("no json", None, "it is not JSON"),
         ({"images": []}, None, "not a COCO results list: expected .* got a NoneType"),
         ([[1, 2, 3, 4]], None, "not a COCO results list"),
         ([{"category_id": 1, "score": 1}], None, "KeyError: 'bbox'"),

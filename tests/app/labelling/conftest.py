@@ -47,8 +47,18 @@ def labels(open_labels):
 
 
 @pytest.fixture
+def call_on(handlers, open_labels):
+    """As ``call``, once the folder's files are as a test wants them."""
+    return lambda: _caller(handlers, open_labels())
+
+
+@pytest.fixture
 def call(handlers, labels):
     """Call a server function as a page does: call("open_folder_photo", name=...)."""
+    return _caller(handlers, labels)
+
+
+def _caller(handlers, labels):
     server = LabelHandlers(handlers, labels)
 
     def call(function, **request):
