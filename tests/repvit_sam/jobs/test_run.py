@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repvit_sam.eval.runner.run import run_job
+from repvit_sam.jobs.run import run_job
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_run import Endless
-from repvit_sam.eval.runner.run import run_job
+from repvit_sam.jobs.run import run_job
 if __name__ == "__main__":
     run_job(Endless((0, 1), Path(sys.argv[2])), None, {}, workers=2)
 """
@@ -135,7 +135,7 @@ import json, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_run import Squares
-from repvit_sam.eval.runner.run import run_job
+from repvit_sam.jobs.run import run_job
 folder = Path(sys.argv[2])
 records = run_job(Squares(tuple(range(7)), folder / f"log{os.environ['RANK']}"), folder / "out", {})
 (folder / f"found{os.environ['RANK']}").write_text(json.dumps([record["square"] for record in records.values()]))
