@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from ..memory import keep_freed_memory
-from . import cache, demo, everything, export, label, segment, weights
+from . import annotate, cache, demo, everything, export, label, segment, weights
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(segment.segment)
 app.command()(everything.everything)
+app.command()(annotate.annotate)
 app.command()(demo.demo)
 app.command()(label.label)
 app.command()(weights.info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -88,6 +89,7 @@ class _Worker:
     @classmethod
     def initialize(cls, job: Job[Any], threads: int) -> None:
         Thread(target=_exit_with_parent, daemon=True).start()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
         torch.set_num_threads(threads)
         keep_freed_memory()
         cls.job = job
