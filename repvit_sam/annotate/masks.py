@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detection_files import BoxEntry, FileDetections
-from ..errors import PhotoError
+from ..errors import PhotoError, PromptError
 from ..jobs.chosen_model import ChosenModel
 from ..mask_generator import SamAutomaticMaskGenerator
 from ..masks import Mask, best_mask, coco_bbox
@@ -44,11 +44,10 @@ class MaskMaker:
             PromptError: a prompt lies outside of the photo, or is for a photo of another size.
         """
         try:
-            if image.boxes is not None:
-                return self._of_boxes(image, photo)
-            if image.points is not None:
-                return self._of_points(image.points, photo)
-            return self._everything(photo)
+            if image.boxes is None and image.points is None:
+                return self._everything(photo)
+            _check_size(image, photo)
+            return self._of_boxes(image, photo) if image.points is None else self._of_points(image.points, photo)
         except MemoryError:
             raise PhotoError(f"not enough memory for {photo.shape[1]}x{photo.shape[0]} pixels") from None
         finally:
@@ -73,7 +72,7 @@ class MaskMaker:
     def _of_boxes(self, image: SourceImage, photo: Photo) -> tuple[MaskRecord, ...]:
         photo_hw = (photo.shape[0], photo.shape[1])
         entries = [BoxEntry(None, None, box.category_id, box.box_xywh, box.score) for box in image.boxes or ()]
-        of_file = FileDetections(Path("the file of prompts"), entries, {}, image.photo_hw)
+        of_file = FileDetections(Path("the file of prompts"), entries, {})
         found = of_file.on_photo(photo_hw, self._min_score, self._most)
         if not len(found):
             return ()
@@ -105,6 +104,16 @@ class MaskMaker:
                         several[best], float(rated[best]), prompt.category_id, prompt.score, points=prompt.points
                     )
         return tuple(found[number] for number in sorted(found))
+
+
+def _check_size(image: SourceImage, photo: Photo) -> None:
+    height, width = photo.shape[:2]
+    if image.photo_hw not in (None, (height, width)):
+        assert image.photo_hw
+        raise PromptError(
+            f"its prompts are for {image.photo_hw[1]}x{image.photo_hw[0]} pixels, it has {width}x{height} "
+            "(after EXIF orientation)"
+        )
 
 
 def _parts(count: int, photo_hw: tuple[int, int], masks_each: int) -> Iterator[slice]:

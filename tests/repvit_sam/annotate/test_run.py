@@ -263,12 +263,11 @@ def test_points_and_keypoints_are_prompts_and_the_given_size_is_checked(photos, 
         "categories": [{"id": 1, "name": "person"}],
     }
     (tmp_path / "file.json").write_text(json.dumps(content))
-    for use, labels in (("keypoints", [[1, 1], [1]]), ("points", [[1], [1, 0], [1]])):
+    for use, labels in (("keypoints", [[1, 1]]), ("points", [[1], [1, 0]])):
         run(tmp_path / "file.json", tmp_path / use, light_model, images=str(photos), use=use)
         assert [row["point_labels"] for row in coco_of(tmp_path / use)["annotations"]] == labels
-    boxes = run(tmp_path / "file.json", tmp_path / "boxes", light_model, images=str(photos))
-    assert boxes.failed == 1
-    assert "boxes for a photo of 9x9 pixels" in failures_of(tmp_path / "boxes")["coffee.png"]
+        reason = "its prompts are for 9x9 pixels, it has 60x40 (after EXIF orientation)"
+        assert failures_of(tmp_path / use) == {"coffee.png": reason}
     everything = run(tmp_path / "file.json", tmp_path / "none", light_model, images=str(photos), use="none")
     assert everything.images == 2
     assert "stability_score" in coco_of(tmp_path / "none")["annotations"][0]
