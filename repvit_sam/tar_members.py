@@ -47,7 +47,6 @@ def tar_members(stream: BinaryIO, name: str) -> tuple[dict[str, TarMember], list
                     incomplete.append(f"{name}/{member.name}")
                 else:
                     members[member.name.removeprefix("./")] = TarMember(member.offset_data, member.size)
-                tar.members.clear()  # it keeps them all, and is not asked for them
     except tarfile.ReadError:
         if not members:
             incomplete.append(f"{name} (no tar archive, or cut off in its first member)")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from repvit_sam.jobs.job import Job
 from repvit_sam.jobs.records import Record
-from repvit_sam.jobs.run import Job, run_job
+from repvit_sam.jobs.run import run_job
 
 from .config import EvaluationConfig
 from .pictures import save_examples

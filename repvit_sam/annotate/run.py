@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,22 +64,8 @@ class Screen(Protocol):
     def listed(self, images: int) -> None:
         """So many images of the source are listed."""
 
-    def working(self, look: Looks) -> Looking:
-        """The shards are being made while the context is open; ``look`` says how far they are."""
-
-
-class Looks(Protocol):
-    """How far a run is, now; may be called from another thread."""
-
-    def __call__(self) -> State: ...
-
-
-class Looking(Protocol):
-    """A context."""
-
-    def __enter__(self) -> object: ...
-
-    def __exit__(self, *error: object) -> object: ...
+    def working(self, look: Callable[[], State]) -> AbstractContextManager[None]:
+        """The shards are being made while the context is open; ``look`` says how far they are, in any thread."""
 
 
 def annotate(source: Source, out: Path, making: Making, running: Running, screen: Screen) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 
 from ..console import counting_bar
 from .results import FAILED
-from .run import Looks, Outcome
+from .run import Outcome
 from .state import State
 
 _EVERY = 0.5  # seconds between looks at what is done
@@ -31,7 +31,7 @@ class ConsoleScreen:
             typer.echo(f"{images:,} images listed", err=True)
 
     @contextmanager
-    def working(self, look: Looks) -> Iterator[None]:
+    def working(self, look: Callable[[], State]) -> Iterator[None]:
         """Show how far the run is until the context ends."""
         first = look()
         if first.done:
@@ -50,7 +50,7 @@ class ConsoleScreen:
             watch.join(timeout=2 * _EVERY)
 
 
-def _watch(look: Looks, first: State, bar: Progress, task: TaskID, ended: Event) -> None:
+def _watch(look: Callable[[], State], first: State, bar: Progress, task: TaskID, ended: Event) -> None:
     began = logged = time.monotonic()
     while not ended.wait(_EVERY):
         state, now = look(), time.monotonic()

@@ -24,7 +24,7 @@ def annotate(
     source: Annotated[
         str,
         typer.Argument(
-            help="a folder, 'pattern*', .txt list, image, .tar, .parquet, or COCO .json; a path or an s3://..."
+            help="a folder, 'pattern*', .txt list, image, .tar, .parquet or COCO .json; also s3://... and such"
         ),
     ],
     out: Annotated[Path, typer.Option(help="folder for the results; the same command goes on with a stopped run")],
