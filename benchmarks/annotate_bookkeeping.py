@@ -19,6 +19,7 @@ from typing import Annotated, TypeVar
 import psutil
 import typer
 
+from repvit_sam.annotate.memory import peak_mib
 from repvit_sam.annotate.plan import read_plan, write_plan
 from repvit_sam.annotate.sources.source_image import SourceImage
 from repvit_sam.annotate.summary import Tally
@@ -51,13 +52,13 @@ def fake_record(shard: int, images: int) -> Record:
 
 
 def measured(what: str, work: Callable[[], Made]) -> tuple[Made, dict[str, object]]:
-    """Do the work; also a row with its seconds, and the largest memory of the process so far beyond its start."""
+    """Do the work; also a row with its seconds, and the memory of the process: now, and the largest so far."""
     started = time.perf_counter()
     made = work()
     seconds = time.perf_counter() - started
     megabytes = psutil.Process().memory_info().rss / 2**20
-    row = {"step": what, "seconds": round(seconds, 2), "resident_mib": round(megabytes)}
-    typer.echo(f"{what:<40} {seconds:8.2f} s   {megabytes:7.0f} MiB resident")
+    row = {"step": what, "seconds": round(seconds, 2), "resident_mib": round(megabytes), "peak_mib": peak_mib()}
+    typer.echo(f"{what:<40} {seconds:8.2f} s   {megabytes:7.0f} MiB, at most {peak_mib()}")
     return made, row
 
 

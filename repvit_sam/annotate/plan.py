@@ -7,11 +7,12 @@ and no list of a million images is held in memory.
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def write_plan(folder: Path, images: Iterable[SourceImage], shard_size: int, cat
     """
     starts: list[int] = []
     count = 0
-    named = _numbered(_with_stems(images))
+    named = _named(images)
     with atomic_write(folder / _LINES) as beside, beside.open("wb") as stream:
         while shard := list(islice(named, shard_size)):
             starts.append(stream.tell())
@@ -124,39 +125,28 @@ def first_difference(old: Plan, new: Plan) -> str | None:
     return f"{gone.name} is gone" if gone else "its list of images"
 
 
-def _numbered(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
-    own: bool | None = None
-    for number, image in enumerate(images, 1):
-        own = image.image_id is not None if own is None else own
-        if own != (image.image_id is not None):
-            raise ValueError(
-                f"the source has a number for some of its images and none for {image.name}; give all or none"
-            )
-        yield image if own else replace(image, image_id=number)
+def _named(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
+    """Each image with its id and its stem.
 
-
-def _with_stems(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
-    """Each image with its stem. Names are known by hashes of 8 bytes, which a million of clash once in 10^7 runs.
-
-    Stems are told apart without regard to case, as some file systems do.
+    Names are known by hashes of 8 bytes, which a million of clash once in 10^7 runs. Stems are told apart without
+    regard to case, as some file systems do.
     """
     names: set[bytes] = set()
     stems: set[bytes] = set()
-    for image in images:
+    own_ids: bool | None = None
+    for number, image in enumerate(images, 1):
+        own_ids = image.image_id is not None if own_ids is None else own_ids
+        if own_ids != (image.image_id is not None):
+            raise ValueError(f"the source numbers some of its images, but not {image.name}; number all or none")
         if not _added(names, image.name):
             raise ValueError(f"two images are called {image.name}; each must be listed once")
-        if image.refused:
-            yield image
-            continue
-        path = PurePosixPath(image.name)
-        stem = next((found for found in (_without_ending(path), image.name) if _added(stems, found.casefold())), None)
+        stem: str | None = ""
+        if not image.refused:
+            possible = (posixpath.splitext(image.name)[0], image.name)
+            stem = next((name for name in possible if _added(stems, name.casefold())), None)
         if stem is None:
             raise ValueError(f"{image.name} and another image would have the same output file; rename one of them")
-        yield replace(image, stem=stem)
-
-
-def _without_ending(path: PurePosixPath) -> str:
-    return path.with_suffix("").as_posix()
+        yield replace(image, image_id=image.image_id if own_ids else number, stem=stem)
 
 
 def _added(known: set[bytes], name: str) -> bool:

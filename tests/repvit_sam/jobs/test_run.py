@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from repvit_sam.errors import JobError
 from repvit_sam.jobs.run import run_job
 
 
@@ -163,3 +164,18 @@ def test_ranks_need_a_common_folder_and_no_workers(tmp_path, monkeypatch, out, w
 def test_less_than_one_worker_is_refused(tmp_path):
     with pytest.raises(ValueError, match="--workers must be at least 1, got 0"):
         run_job(Squares((1,), tmp_path / "log"), None, {}, workers=0)
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A job whose worker is killed by the system."""
+
+    keys: tuple[int, ...]
+
+    def start(self):
+        return lambda key: os._exit(9)
+
+
+def test_a_worker_that_dies_ends_the_run_in_a_sentence():
+    with pytest.raises(JobError, match=r"a worker process died, .* with fewer --workers, and it goes on"):
+        run_job(Deadly((1, 2)), None, {}, workers=2)
