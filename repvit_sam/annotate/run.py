@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -82,6 +83,8 @@ def annotate(source: Source, out: Path, making: Making, running: Running, screen
             that has changed since.
         JobError: another run writes there, the folder cannot be written, or a worker died; the same command goes on.
     """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise ValueError("torchrun would start a run in each process; leave it out, and give --workers or --runner ray")
     out = out.absolute()
     find_form(making.form)  # whether its library is here
     if is_finished(out) and not (out / MANIFEST).is_dir():

@@ -56,7 +56,7 @@ def _watch(look: Callable[[], State], first: State, bar: Progress, task: TaskID,
         state, now = look(), time.monotonic()
         done = state.done - first.done
         rate = done / (now - began)
-        speed = f"{rate:.3g} images/s" if done else "loading the model"
+        speed = _speed(rate) if done else "loading the model"
         left = f"{_span((state.total - state.done) / rate)} left" if done else ""
         failed = f"{state.failed:,} failed" if state.failed else ""
         bar.update(task, completed=state.done, rate=speed, left=left, failed=failed)
@@ -76,9 +76,9 @@ def show_outcome(outcome: Outcome) -> None:
     if outcome.failed > len(outcome.failures):
         typer.echo(f"failed: {outcome.failed - len(outcome.failures):,} more", err=True)
     if outcome.made_now:
-        rate = outcome.made_now / max(outcome.seconds, 1e-3)
+        rate = _speed(outcome.made_now / max(outcome.seconds, 1e-3))
         memory = f", at most {outcome.peak_mib:,} MiB of memory a process" if outcome.peak_mib else ""
-        typer.echo(f"{outcome.made_now:,} images in {_span(outcome.seconds)}, {rate:.3g} images/s{memory}", err=True)
+        typer.echo(f"{outcome.made_now:,} images in {_span(outcome.seconds)}, {rate}{memory}", err=True)
     typer.echo(f"{outcome.images:,} images, {outcome.masks:,} masks -> {out / outcome.look_at}")
     if outcome.images:
         typer.echo(f"to look at some of them: repvit-sam annotations preview {out}", err=True)
@@ -86,6 +86,11 @@ def show_outcome(outcome: Outcome) -> None:
         total = outcome.images + outcome.failed
         which = "all" if outcome.failed == total else f"{outcome.failed:,}"
         typer.echo(f"{which} of {total:,} images failed; each with its reason: {out / FAILED}", err=True)
+
+
+def _speed(rate: float) -> str:
+    """ "12.3 images/s", "4.5 images/min"."""
+    return f"{rate:.3g} images/s" if rate >= 1 else f"{60 * rate:.3g} images/min"
 
 
 def _span(seconds: float) -> str:

@@ -216,6 +216,12 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_the_run_goes_on(photos, tmp_
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
+def test_torchrun_is_refused(photos, tmp_path, light_model, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"torchrun would start a run in each process; .* give --workers"):
+        run(photos, tmp_path / "out", light_model)
+
+
 def test_a_limited_run_takes_the_first_images(photos, tmp_path, light_model):
     outcome = run(photos, tmp_path / "out", light_model, limit=3)
     assert outcome.images == 3

@@ -32,7 +32,7 @@ def test_a_stranger_sees_what_was_made_what_failed_and_where_it_is(photos, tmp_p
     assert lines[0] == "4 images"
     assert lines[1].startswith("failed: broken.jpg: the file is not a picture in a known format (JPEG, ")
     assert lines[2] == "failed: empty.png: the file: empty, no picture inside"
-    assert re.fullmatch(r"4 images in 0:\d\d, \S+ images/s, at most [\d,]+ MiB of memory a process", lines[3])
+    assert re.fullmatch(r"4 images in 0:\d\d, \S+ images/(s|min), at most [\d,]+ MiB of memory a process", lines[3])
     assert lines[4] == f"to look at some of them: repvit-sam annotations preview {out}"
     assert lines[5] == f"2 of 4 images failed; each with its reason: {out}/failed.jsonl"
     assert Image.open(out / "preview.jpg").size == (960, 504)
