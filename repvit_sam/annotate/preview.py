@@ -24,6 +24,7 @@ from .sources.source_image import SourceImage
 _TILE = 480  # pixels, each side of a tile
 _COLUMNS = 4
 _CAPTION = 24  # pixels under a tile
+_GAP = 8  # pixels between tiles
 
 
 def write_preview(folder: Path, path: Path, count: int) -> Path:
@@ -98,8 +99,8 @@ def _tile(photo: Photo, image: ImageMasks) -> Photo:
     boxes = [mask.box_xyxy for mask in image.masks if mask.box_xyxy]
     drawn = draw_prompts(overlay(photo, masks), boxes=boxes)
     small = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    tile = np.full((_TILE + _CAPTION, _TILE, 3), 255, np.uint8)
-    top, left = (_TILE - size[1]) // 2, (_TILE - size[0]) // 2
+    tile = np.full((_TILE + _CAPTION, _TILE + _GAP, 3), 255, np.uint8)
+    top, left = _TILE - size[1], (_TILE - size[0]) // 2  # its caption is just under it
     tile[top : top + size[1], left : left + size[0]] = small
     return _captioned(tile, f"{len(masks)} masks  {image.name}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 
 import typer
@@ -66,8 +67,12 @@ def _watch(look: Callable[[], State], first: State, bar: Progress, task: TaskID,
             typer.echo(", ".join(part for part in parts if part), err=True)
 
 
-def show_outcome(outcome: Outcome) -> None:
-    """The summary: what was made on stdout, the rest on stderr; that images failed is the last line."""
+def show_outcome(outcome: Outcome, sheet: Path | None = None) -> None:
+    """The summary: what was made on stdout, the rest on stderr; that images failed is the last line.
+
+    Args:
+        sheet: a preview that was written.
+    """
     out = outcome.folder
     if not outcome.made_now:
         typer.echo("everything is done already", err=True)
@@ -80,7 +85,9 @@ def show_outcome(outcome: Outcome) -> None:
         memory = f", at most {outcome.peak_mib:,} MiB of memory a process" if outcome.peak_mib else ""
         typer.echo(f"{outcome.made_now:,} images in {_span(outcome.seconds)}, {rate}{memory}", err=True)
     typer.echo(f"{outcome.images:,} images, {outcome.masks:,} masks -> {out / outcome.look_at}")
-    if outcome.images:
+    if sheet:
+        typer.echo(str(sheet))
+    elif outcome.images:
         typer.echo(f"to look at some of them: repvit-sam annotations preview {out}", err=True)
     if outcome.failed:
         total = outcome.images + outcome.failed

@@ -153,11 +153,12 @@ def annotate(
         )
         with _interrupts(), _same_command_goes_on():
             outcome = run(Source(source, images, annotations, use), out, making, running, ConsoleScreen())
-        show_outcome(outcome)
+        sheet = None
         if preview and outcome.images:
             from ..annotate.preview import write_preview
 
-            typer.echo(str(write_preview(out, out / "preview.jpg", preview)))
+            sheet = write_preview(out, out / "preview.jpg", preview)
+        show_outcome(outcome, sheet)
     _exit(outcome)
 
 

@@ -79,8 +79,8 @@ def test_a_category_with_two_names_is_refused(finished, tmp_path):
 
 def test_a_sheet_shows_photographs_with_masks(finished, tmp_path):
     sheet = np.asarray(Image.open(write_preview(finished, tmp_path / "sheet.png", 2)))
-    assert sheet.shape == (504, 960, 3)
-    assert len(np.unique(sheet[80:400].reshape(-1, 3), axis=0)) > 1000
+    assert sheet.shape == (504, 976, 3)
+    assert len(np.unique(sheet[180:480].reshape(-1, 3), axis=0)) > 1000
 
 
 def test_a_sheet_of_photographs_that_are_gone_says_so(finished, tmp_path):
