@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ from .sources.listing import Source, list_source
 from .sources.source_image import SourceImage
 from .state import State, state_of
 from .summary import Tally
+
+_STAGING = "staging"
 
 # what a person can mend, and then go on
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -99,13 +102,14 @@ class _Run:
     def __init__(self, plan: Plan, out: Path, making: Making, running: Running, records: RecordFolder) -> None:
         self._plan, self._out, self._making, self._running, self._records = plan, out, making, running, records
         self._form = find_form(making.form)
-        self._folders = ShardFolders(out, out / MANIFEST / "staging")
+        # a name of its own for each run: a worker of one that was just killed may still be writing
+        self._folders = ShardFolders(out, out / MANIFEST / _STAGING / secrets.token_hex(4))
         self._tally = Tally(plan.shards)
         self._started = time.monotonic()
 
     def go(self, screen: Screen) -> Outcome:
-        shutil.rmtree(self._folders.staging, ignore_errors=True)  # what a killed run was at
-        self._folders.staging.mkdir()
+        shutil.rmtree(self._folders.staging.parent, ignore_errors=True)  # what a killed run was at
+        self._folders.staging.mkdir(parents=True)
         one_file = (self._out / self._form.look_at).is_file()  # the shards of such a form are removed at the end
         whole = is_finished(self._out) and one_file
         for key, record in self._records.entries():
@@ -145,7 +149,7 @@ class _Run:
             self._form.tidy(self._out)  # where the last run was killed at it
         else:
             finish_results(results, plan.shards)
-        shutil.rmtree(self._folders.staging, ignore_errors=True)
+        shutil.rmtree(self._folders.staging.parent, ignore_errors=True)
         outcome = Outcome(
             folder=self._out,
             look_at=self._form.look_at,

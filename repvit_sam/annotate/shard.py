@@ -29,7 +29,7 @@ class ShardFolders:
 
     Attributes:
         out: the results.
-        staging: what is not finished, on the same disk; emptied when a run begins.
+        staging: what is not finished, on the same disk; each run has one of its own, and removes those before it.
     """
 
     out: Path
@@ -114,6 +114,7 @@ def _publish(staged: Path, out: Path) -> dict[str, object]:
     sizes = sum((staged / name).stat().st_size for name in names)
     hashes = [sha256_of(staged / name) for name in names]
     for name in names:
+        _to_disk(staged / name)
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged / name, out / name)
     shutil.rmtree(staged)
@@ -122,3 +123,9 @@ def _publish(staged: Path, out: Path) -> dict[str, object]:
     lines = (f"{digest}  {name}\n" for digest, name in zip(hashes, names, strict=True))
     digest = hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     return {"files": len(names), "bytes": sizes, "sha256": digest}
+
+
+def _to_disk(path: Path) -> None:
+    """A renamed file may be empty after a power cut unless its bytes are on the disk before."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
