@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -128,7 +129,8 @@ def _connected(place: RayPlace) -> Iterator[None]:
     here = {"_temp_dir": temp, "include_dashboard": False} if temp else {}
     try:
         try:
-            ray.init(address=place.address, **quiet, **here)
+            with _nothing_on_stderr():
+                ray.init(address=place.address, **quiet, **here)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             where = place.address or "on this machine"
             raise JobError(f"Ray cannot be started or reached ({where}): {error}") from None
@@ -141,3 +143,17 @@ def _connected(place: RayPlace) -> Iterator[None]:
         ray.shutdown()
         if temp:
             shutil.rmtree(temp, ignore_errors=True)
+
+
+@contextmanager
+def _nothing_on_stderr() -> Iterator[None]:
+    """Ray's own lines about its start come from C++; what goes wrong is raised."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
