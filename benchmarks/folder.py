@@ -35,11 +35,11 @@ from timing import (
 
 import repvit_sam
 from repvit_sam.canvas import photo_to_canvas
-from repvit_sam.cli.overlap import overlapped
 from repvit_sam.cli.result_files import FoundMask, ObjectPrompt, ResultFiles
 from repvit_sam.console import report_errors
 from repvit_sam.embedding import EncodedPhoto
 from repvit_sam.example_photos import EXAMPLE_PHOTOS
+from repvit_sam.jobs.overlap import overlapped
 from repvit_sam.photo import Photo, find_photos
 
 

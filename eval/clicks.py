@@ -35,7 +35,6 @@ from repvit_sam.eval.prompting.click_protocols import (
 from repvit_sam.eval.prompting.click_scores import Score, mean_scores, merged, score_baselines, score_photo
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import (
     Checkpoint,
     Device,
@@ -47,9 +46,10 @@ from repvit_sam.eval.runner.options import (
     Workers,
 )
 from repvit_sam.eval.runner.pictures import Example, draw_prompted
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
 from repvit_sam.files import sha256_of
+from repvit_sam.jobs.chosen_model import ChosenModel
+from repvit_sam.jobs.records import Record
 from repvit_sam.photo import Photo
 from repvit_sam.predictor import SamPredictor
 
@@ -66,7 +66,7 @@ class ClicksConfig(EvaluationConfig):
     images: Path
     annotations: Path
     protocol: ClickProtocol
-    teacher: EvaluatedModel | None
+    teacher: ChosenModel | None
     baselines: bool
 
     @property
@@ -86,8 +86,8 @@ class ClicksConfig(EvaluationConfig):
 class ClicksJob:
     """Scores of every instance of a photo."""
 
-    model: EvaluatedModel
-    teacher: EvaluatedModel | None
+    model: ChosenModel
+    teacher: ChosenModel | None
     protocol: ClickProtocol
     folder: CocoFolder
     baselines: bool
@@ -188,7 +188,7 @@ def main(
 ) -> None:
     """Mean IoU with boxes, points and simulated clicks from ground truth."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
+        run = RunConfig(ChosenModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         chosen = find_protocol(
             protocol,
             clicks=read_clicks(clicks),
@@ -203,7 +203,7 @@ def main(
             crowds=crowds,
             min_area=min_area,
         )
-        compared = EvaluatedModel(teacher, device=device) if teacher else None
+        compared = ChosenModel(teacher, device=device) if teacher else None
         with spinner("reading annotations"):
             from_boxes = chosen.box == "annotation"
             folder = CocoFolder(data, images, annotations, chosen.min_area, limit, chosen.crowds, from_boxes)

@@ -33,10 +33,10 @@ from repvit_sam.eval.metrics.edge_counts import count_edges, count_human, counts
 from repvit_sam.eval.metrics.edge_thinning import suppress_non_maxima
 from repvit_sam.eval.metrics.edges import THRESHOLDS, EdgeCounts, EdgeScores, score
 from repvit_sam.eval.runner.options import Limit, Workers
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import hardware, markdown, versions
-from repvit_sam.eval.runner.run import run_job
 from repvit_sam.files import atomic_write
+from repvit_sam.jobs.records import Record
+from repvit_sam.jobs.run import run_job
 from repvit_sam.photo import read_photo
 
 HUMAN = "human"

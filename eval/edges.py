@@ -39,7 +39,6 @@ from repvit_sam.eval.metrics.edges import THRESHOLDS, score
 from repvit_sam.eval.prompting.mask_edges import BOX_NMS_THRESH, POINTS_PER_SIDE, SoftEdges, mask_edges
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import (
     Checkpoint,
     Device,
@@ -51,9 +50,10 @@ from repvit_sam.eval.runner.options import (
     Workers,
 )
 from repvit_sam.eval.runner.pictures import Example, add_caption
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
 from repvit_sam.files import atomic_write
+from repvit_sam.jobs.chosen_model import ChosenModel
+from repvit_sam.jobs.records import Record
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.predictor import SamPredictor
 
@@ -106,7 +106,7 @@ class EdgesJob:
         photos: by name, each with ``photo``.
     """
 
-    model: EvaluatedModel
+    model: ChosenModel
     photos: Mapping[str, AnnotatedPhoto]
     folder: Path
     points_per_side: int = POINTS_PER_SIDE
@@ -209,7 +209,7 @@ def main(
 ) -> None:
     """ODS, OIS, AP and R50 of a checkpoint's edges."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
+        run = RunConfig(ChosenModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = EdgesConfig(run, data, images, truth, sample, seed, points_per_side)
         chosen = choose(annotated_photos(data, images, truth, limit), sample, seed)
         photos = {photo.name: photo for photo in chosen}

@@ -29,7 +29,6 @@ from repvit_sam.eval.prompting.box_detections import MAX_DETECTIONS, detect, rea
 from repvit_sam.eval.prompting.box_protocols import BOX_PROTOCOLS, BoxProtocol, MaskChoice, ScoreRule, find_protocol
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import (
     Checkpoint,
     Device,
@@ -41,9 +40,10 @@ from repvit_sam.eval.runner.options import (
     Workers,
 )
 from repvit_sam.eval.runner.pictures import matched_examples
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
 from repvit_sam.files import atomic_write, sha256_of
+from repvit_sam.jobs.chosen_model import ChosenModel
+from repvit_sam.jobs.records import Record
 from repvit_sam.photo import read_photo
 from repvit_sam.predictor import SamPredictor
 
@@ -94,7 +94,7 @@ class InstancesJob:
         paths, boxes: by image id; a photo without a box is not encoded.
     """
 
-    model: EvaluatedModel
+    model: ChosenModel
     protocol: BoxProtocol
     paths: Mapping[int, Path]
     boxes: Mapping[int, Boxes]
@@ -179,7 +179,7 @@ def main(
 ) -> None:
     """Mask AP of a checkpoint that is prompted with boxes."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
+        run = RunConfig(ChosenModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         chosen = find_protocol(protocol, masks=masks, refinements=refinements, refine=refine, score=score)
         config = InstancesConfig(run, dataset, images, annotations, boxes, detections, chosen)
         data, prompts = read_data(config)

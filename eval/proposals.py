@@ -43,7 +43,6 @@ from repvit_sam.eval.prompting.everything import (
 )
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import (
     Checkpoint,
     Device,
@@ -55,9 +54,10 @@ from repvit_sam.eval.runner.options import (
     Workers,
 )
 from repvit_sam.eval.runner.pictures import Example, draw_masks
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
 from repvit_sam.files import sha256_of
+from repvit_sam.jobs.chosen_model import ChosenModel
+from repvit_sam.jobs.records import Record
 from repvit_sam.mask_generator import SamAutomaticMaskGenerator
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.rle import decode_rle
@@ -113,7 +113,7 @@ class ProposalsConfig(EvaluationConfig):
 class ProposalsJob:
     """Recall of everything mode on every photo that has annotations."""
 
-    model: EvaluatedModel
+    model: ChosenModel
     everything: Everything
     rank: str
     annotations: Annotations
@@ -216,7 +216,7 @@ def main(
             crop_n_layers=crop_n_layers,
             mode=mode,
         )
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
+        run = RunConfig(ChosenModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = ProposalsConfig(run, images, annotations, protocol, everything, rank)
         data = read_data(config)
         evaluate(ProposalsJob(run.model, everything, rank, data), config, partial(summarise, config, data))

@@ -42,7 +42,6 @@ from repvit_sam.eval.prompting.saliency import (
 )
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import (
     Checkpoint,
     Device,
@@ -54,8 +53,9 @@ from repvit_sam.eval.runner.options import (
     Workers,
 )
 from repvit_sam.eval.runner.pictures import Example, draw_masks
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
+from repvit_sam.jobs.chosen_model import ChosenModel
+from repvit_sam.jobs.records import Record
 from repvit_sam.masks import Mask
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.rle import decode_rle, encode_rle
@@ -100,7 +100,7 @@ class SaliencyJob:
         everything: for the protocols that use it.
     """
 
-    model: EvaluatedModel
+    model: ChosenModel
     protocol: str
     pairs: Mapping[str, SaliencyPair]
     everything: Everything
@@ -204,7 +204,7 @@ def main(
             pred_iou_thresh=pred_iou_thresh,
             stability_score_thresh=stability_score_thresh,
         )
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
+        run = RunConfig(ChosenModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = SaliencyConfig(run, images, masks, protocol, everything)
         with spinner("checking the masks"):
             pairs = find_pairs(images, masks, limit)

@@ -29,12 +29,12 @@ from repvit_sam.eval.prompting.box_detections import MAX_DETECTIONS, detect, rea
 from repvit_sam.eval.prompting.box_protocols import BOX_PROTOCOLS, BoxProtocol, find_protocol
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, PrecisionName, SavePictures, Workers
 from repvit_sam.eval.runner.pictures import Example, matched_examples
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
 from repvit_sam.files import sha256_of
+from repvit_sam.jobs.chosen_model import ChosenModel
+from repvit_sam.jobs.records import Record
 from repvit_sam.photo import read_photo
 from repvit_sam.predictor import SamPredictor
 
@@ -114,7 +114,7 @@ class SeginwJob:
         photos: photo and boxes by "SET/image id".
     """
 
-    model: EvaluatedModel
+    model: ChosenModel
     protocol: BoxProtocol
     photos: Mapping[str, tuple[Path, Boxes]]
 
@@ -216,7 +216,7 @@ def main(
 ) -> None:
     """Mask AP of a checkpoint that is prompted with boxes, on each set of SegInW, and its mean."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
+        run = RunConfig(ChosenModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         config = SeginwConfig(run, data, boxes, find_protocol(protocol))
         sets = read_sets(config)
         photos = {

@@ -32,12 +32,12 @@ from repvit_sam.eval.metrics.video import Statistics, boundary_f_measure, region
 from repvit_sam.eval.prompting.propagation import Masks, Prompt, Propagation, propagate
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Checkpoint, Device, EngineName, Out, PrecisionName, SavePictures, Workers
 from repvit_sam.eval.runner.pictures import Example, draw_masks
-from repvit_sam.eval.runner.records import Record
 from repvit_sam.eval.runner.results import Summary
 from repvit_sam.files import atomic_write
+from repvit_sam.jobs.chosen_model import ChosenModel
+from repvit_sam.jobs.records import Record
 from repvit_sam.photo import Photo, read_photo
 from repvit_sam.predictor import SamPredictor
 from repvit_sam.rle import decode_rle, encode_rle
@@ -82,7 +82,7 @@ class VideoConfig(EvaluationConfig):
 class VideoJob:
     """The masks of a sequence, and their scores."""
 
-    model: EvaluatedModel
+    model: ChosenModel
     propagation: Propagation
     sequences: Mapping[str, VideoSequence]
 
@@ -203,7 +203,7 @@ def main(
 ) -> None:
     """J&F on DAVIS-2017 of masks carried from frame to frame by prompts; not comparable with point tracking."""
     with report_errors():
-        run = RunConfig(EvaluatedModel(checkpoint, engine, device, precision), out, workers, limit, figures)
+        run = RunConfig(ChosenModel(checkpoint, engine, device, precision), out, workers, limit, figures)
         propagation = Propagation(cast(Prompt, prompt), margin)
         config = VideoConfig(run, data, subset, resolution, propagation, masks)
         with spinner(f"reading {data}"):

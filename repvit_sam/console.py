@@ -84,6 +84,12 @@ def progress_bar() -> Progress:
     return _bar(*columns)
 
 
+def counting_bar() -> Progress:
+    """As ``progress_bar``, with the fields ``rate``, ``left`` and ``failed``, texts that the caller makes."""
+    texts = (TextColumn("{task.fields[" + name + "]}") for name in ("rate", "left", "failed"))
+    return _bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *texts)
+
+
 def say(bar: Progress, line: str, err: bool = False) -> None:
     """Print a line above the bar."""
     bar.stop()

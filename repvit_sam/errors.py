@@ -6,7 +6,8 @@ RepVitSamError
 ├── PhotoNotSetError   (RuntimeError)  a prediction before a photo was set
 ├── CheckpointError    (ValueError)    a file that is no checkpoint, or not one for this model
 ├── FetchError         (OSError)       a download that failed
-└── ExportError        (RuntimeError)  an export that cannot be made, or does not compute the same as the model
+├── ExportError        (RuntimeError)  an export that cannot be made, or does not compute the same as the model
+└── JobError           (RuntimeError)  a long run that had to stop, and can go on
 
 Every message is one sentence: what was expected, what was given, what to do.
 """
@@ -87,5 +88,15 @@ class ExportError(RepVitSamError, RuntimeError):
     Example:
         >>> import repvit_sam
         >>> issubclass(repvit_sam.ExportError, RuntimeError)
+        True
+    """
+
+
+class JobError(RepVitSamError, RuntimeError):
+    """A long run had to stop, because a worker died or a disk is full; the same command goes on (``annotate``).
+
+    Example:
+        >>> import repvit_sam
+        >>> issubclass(repvit_sam.JobError, RuntimeError)
         True
     """

@@ -56,8 +56,8 @@ def test_the_commands_of_the_readme_exist():
 
     from repvit_sam.cli import app
 
-    text = README + (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
-    for line in re.findall(r"^repvit-sam (.*?)(?:\s+#.*)?$", text, re.M):
+    documents = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("text.md", "annotating.md")]
+    for line in re.findall(r"^(?: {4})?repvit-sam (.*?)(?:\s+#.*)?$", "\n".join([README, *documents]), re.M):
         words = [word for word in line.split()[:2] if word.isalpha() and word not in ("default",)]
         result = CliRunner().invoke(app, [*words, "--help"])
         assert result.exit_code == 0, line
@@ -68,6 +68,7 @@ def test_the_commands_of_the_readme_exist():
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/annotating.md",
     "docs/architecture.md",
     "docs/deployment.md",
     "docs/integrations.md",

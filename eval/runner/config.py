@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .evaluated_model import EvaluatedModel
+from repvit_sam.jobs.chosen_model import ChosenModel
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class RunConfig:
         ValueError: pictures are asked for without a folder.
     """
 
-    model: EvaluatedModel
+    model: ChosenModel
     out: Path | None = None
     workers: int = 1
     limit: int | None = None

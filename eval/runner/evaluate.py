@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from repvit_sam.jobs.job import Job
+from repvit_sam.jobs.records import Record
+from repvit_sam.jobs.run import run_job
+
 from .config import EvaluationConfig
 from .pictures import save_examples
-from .records import Record
 from .results import Results, Summary, print_table, write_results
-from .run import Job, run_job
 
 Key = TypeVar("Key", int, str)
 

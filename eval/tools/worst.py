@@ -19,10 +19,10 @@ from repvit_sam.console import report_errors
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.prompting.click_protocols import ClickProtocol, protocol_from_json
 from repvit_sam.eval.prompting.click_scores import Score
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.options import Device
 from repvit_sam.eval.runner.pictures import draw_prompted, save_picture, sheet
 from repvit_sam.foreign_json import read_foreign_json
+from repvit_sam.jobs.chosen_model import ChosenModel
 from repvit_sam.photo import Photo
 from repvit_sam.predictor import SamPredictor
 
@@ -58,13 +58,13 @@ def worst_instances(scores: Sequence[Score], prompt: str) -> list[Score]:
     return sorted(scores, key=lambda score: score["iou"][prompt])
 
 
-def find_model(report: Mapping[str, Any], device: str) -> EvaluatedModel:
+def find_model(report: Mapping[str, Any], device: str) -> ChosenModel:
     """The model that was evaluated.
 
     Raises:
         ValueError: its checkpoint is another one now.
     """
-    model = EvaluatedModel(report["checkpoint"], report["engine"], device)
+    model = ChosenModel(report["checkpoint"], report["engine"], device)
     if model.sha256 != report["sha256"]:
         raise ValueError(f"{report['checkpoint']} has changed since the scores were written; evaluate it again")
     return model

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from ..memory import keep_freed_memory
-from . import cache, demo, everything, export, label, segment, weights
+from . import annotate, annotation_tools, cache, demo, everything, export, label, segment, weights
 
 app = typer.Typer(
     help="Segment Anything that runs where people are.",
@@ -19,9 +19,11 @@ app = typer.Typer(
 )
 app.command()(segment.segment)
 app.command()(everything.everything)
+app.command()(annotate.annotate)
 app.command()(demo.demo)
 app.command()(label.label)
 app.command()(weights.info)
+app.add_typer(annotation_tools.app, name="annotations")
 app.add_typer(weights.app, name="weights")
 app.add_typer(cache.app, name="cache")
 app.add_typer(export.app, name="export")

@@ -17,13 +17,13 @@ from ..console import progress_bar, say
 from ..detections import Detections
 from ..embedding import EncodedPhoto
 from ..errors import PhotoError, PromptError
+from ..jobs.overlap import overlapped
 from ..masks import best_mask
 from ..photo import Photo, find_photos, read_photo
 from ..predictor import SamPredictor
 from ..prompts import check_prompts
 from .box_sources import BoxSource
 from .options import ModelOptions
-from .overlap import overlapped
 from .result_files import DetectedObject, FoundMask, ObjectPrompt, ResultFiles
 
 

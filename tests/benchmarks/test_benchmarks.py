@@ -158,3 +158,14 @@ def test_a_precision_that_is_none_is_named(run):
     code, _, errors = run("export_sizes.py", "--coreml", "fp8")
     assert code == 1
     assert "--coreml must be one of fp16, fp32, palette8, linear8, got fp8" in errors
+
+
+def test_the_bookkeeping_of_annotate_is_timed_without_images(monkeypatch, capsys, tmp_path):
+    words = ["annotate_bookkeeping.py", "--images", "1000", "--json", str(tmp_path / "figures.json")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(SCRIPTS / words[0]), run_name="__main__")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert (figures["images"], figures["shards"]) == (1000, 16)
+    assert set(figures["bytes"]) == {"plan.index", "plan.json", "plan.jsonl", "records-0.jsonl", "settings.json"}
+    assert capsys.readouterr().out.splitlines()[-1] == "1,000 images, 16 shards, 1 failed"

@@ -10,7 +10,7 @@ from repvit_sam.eval import clicks
 from repvit_sam.eval.baselines.box_masks import BASELINES
 from repvit_sam.eval.datasets.coco import CocoFolder
 from repvit_sam.eval.prompting.click_protocols import find_protocol
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
+from repvit_sam.jobs.chosen_model import ChosenModel
 
 from .discs import disc_folder, edit_annotations
 
@@ -67,9 +67,7 @@ def test_a_second_look_is_another_protocol(coco_folder, tmp_path):
 
 
 def test_workers_get_a_copy_of_the_job(coco_folder):
-    job = clicks.ClicksJob(
-        EvaluatedModel("small"), None, find_protocol("house"), CocoFolder(coco_folder), baselines=True
-    )
+    job = clicks.ClicksJob(ChosenModel("small"), None, find_protocol("house"), CocoFolder(coco_folder), baselines=True)
     copy = pickle.loads(pickle.dumps(job))
     assert list(copy.keys) == ["7"]
     assert copy.folder.by_key("7").instances[0].annotation_id == 1

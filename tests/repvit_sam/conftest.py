@@ -1,5 +1,8 @@
 """The small RepViT on a small canvas and its exports, made once; prompts and masks that several tests use."""
 
+import os
+import tempfile
+
 import numpy as np
 import pytest
 
@@ -52,6 +55,26 @@ each_mask = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 @pytest.fixture(scope="session")
 def small():
     return repvit_sam.load("small", device="cpu", canvas=CANVAS)
+
+
+@pytest.fixture(scope="session")
+def light_checkpoint(tmp_path_factory):
+    """A file: ``small`` on a canvas of 256, which encodes in a twentieth of the time."""
+    path = tmp_path_factory.mktemp("light") / "light.safetensors"
+    repvit_sam.load("small", device="cpu", fuse=False, canvas=256).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ray_here():
+    """Ray with two cores on this machine, in a temporary folder with a short name, reporting to nobody."""
+    ray = pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", _temp_dir=folder)
+        yield ray
+        ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import pytest
 
 from repvit_sam.eval.runner.config import EvaluationConfig, RunConfig
 from repvit_sam.eval.runner.evaluate import evaluate
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.pictures import Example
 from repvit_sam.eval.runner.results import Summary
+from repvit_sam.jobs.chosen_model import ChosenModel
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def summarise(records):
 
 @pytest.mark.parametrize("save_pictures", [False, True])
 def test_the_table_is_printed_and_all_files_are_written(tmp_path, capsys, save_pictures):
-    run = RunConfig(EvaluatedModel("small", device="cpu"), tmp_path / "out", limit=3, save_pictures=save_pictures)
+    run = RunConfig(ChosenModel("small", device="cpu"), tmp_path / "out", limit=3, save_pictures=save_pictures)
     evaluate(SquaresJob((3, 1, 2)), SquaresConfig(run), summarise)
     table = capsys.readouterr().out
     assert "eval/squares.py, squares, small: 3 numbers" in table
@@ -62,13 +62,13 @@ def test_the_table_is_printed_and_all_files_are_written(tmp_path, capsys, save_p
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    evaluate(SquaresJob((3,)), SquaresConfig(RunConfig(EvaluatedModel("small", device="cpu"))), summarise)
+    evaluate(SquaresJob((3,)), SquaresConfig(RunConfig(ChosenModel("small", device="cpu"))), summarise)
     assert "9.000" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_settings_are_refused(tmp_path):
-    run = RunConfig(EvaluatedModel("small", device="cpu"), tmp_path)
+    run = RunConfig(ChosenModel("small", device="cpu"), tmp_path)
     evaluate(SquaresJob((3,)), SquaresConfig(run), summarise)
     with pytest.raises(ValueError, match="holds a run with exponent = 2, this one has 3"):
         evaluate(SquaresJob((3,), 3), SquaresConfig(run, 3), summarise)

@@ -2,8 +2,8 @@ import json
 from dataclasses import replace
 
 from repvit_sam.eval.runner.config import RunConfig
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.runner.results import Results, Summary, markdown, print_table, versions, write_results
+from repvit_sam.jobs.chosen_model import ChosenModel
 
 
 def results(limit=None, **more):
@@ -12,7 +12,7 @@ def results(limit=None, **more):
         data={"photos": 5000},
         metrics={"AP": 0.4444, "APl": None},
     )
-    run = RunConfig(EvaluatedModel("small", device="cpu"), limit=limit)
+    run = RunConfig(ChosenModel("small", device="cpu"), limit=limit)
     return Results("eval/instances.py", run, replace(summary, **more), seconds=12.34)
 
 

@@ -7,8 +7,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from repvit_sam.eval.prompting.click_protocols import find_protocol
-from repvit_sam.eval.runner.evaluated_model import EvaluatedModel
 from repvit_sam.eval.tools import worst
+from repvit_sam.jobs.chosen_model import ChosenModel
 
 from ..discs import disc_folder, edit_annotations
 
@@ -28,8 +28,8 @@ def scored(tmp_path, formula_photo):
         "program": "eval/clicks.py",
         "protocol": asdict(find_protocol("house", clicks=(1, 3))),
         "data": {"images": str(folder / "images"), "annotations": str(folder / "annotations.json")},
-        **asdict(EvaluatedModel("small")),
-        "sha256": EvaluatedModel("small").sha256,
+        **asdict(ChosenModel("small")),
+        "sha256": ChosenModel("small").sha256,
         "scores": [{"photo": "7", "annotation_id": 1, "area": 7825, "iou": ious, "boundary_iou": ious}],
     }
     path = tmp_path / "results.json"

@@ -3,7 +3,6 @@
 import pytest
 from typer.testing import CliRunner
 
-import repvit_sam
 from repvit_sam.cli import app
 
 from ...conftest import PHOTOS
@@ -23,8 +22,6 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def light(tmp_path_factory):
-    """Options for a model that is fast: ``small`` on a canvas of 256, from a file."""
-    path = tmp_path_factory.mktemp("light") / "light.safetensors"
-    repvit_sam.load("small", device="cpu", fuse=False, canvas=256).save(path)
-    return "--checkpoint", str(path), "--engine", "torch"
+def light(light_checkpoint):
+    """Options for a model that is fast."""
+    return "--checkpoint", str(light_checkpoint), "--engine", "torch"

@@ -1,4 +1,4 @@
-"""The model that is evaluated: a checkpoint and a backend, loaded in the process that uses it."""
+"""The model of a run: a checkpoint and a backend, loaded in the process that uses it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 
 import torch
 
-import repvit_sam
-from repvit_sam.backends.choice import ENGINES, PRECISIONS, Choice, choose, this_machine
-from repvit_sam.checkpoints import find_checkpoint
-from repvit_sam.device import pick_device
-from repvit_sam.files import sha256_of
+from ..backends.choice import ENGINES, PRECISIONS, Choice, choose, this_machine
+from ..checkpoints import find_checkpoint
+from ..device import pick_device
+from ..files import sha256_of
+from ..loading import load
+from ..predictor import SamPredictor
 
 
 @dataclass(frozen=True)
-class EvaluatedModel:
+class ChosenModel:
     """A checkpoint (a known name or a file), or with ``engine="onnx"`` the folder of an export.
 
     Attributes:
@@ -69,13 +70,12 @@ class EvaluatedModel:
         """Where the model computes; OpenVINO and exports on the CPU."""
         return pick_device(self.device) if self.engine in ("torch", "auto") else torch.device("cpu")
 
-    def predictor(self) -> repvit_sam.SamPredictor:
+    def predictor(self) -> SamPredictor:
         """Load it; under torchrun each process takes the GPU of its local rank."""
         device = self.device
         if device in ("auto", "cuda") and self.engine in ("torch", "auto") and torch.cuda.is_available():
             device = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
-        model = repvit_sam.load(self.checkpoint, device, engine=self.engine, precision=self.precision)
-        return repvit_sam.SamPredictor(model)
+        return SamPredictor(load(self.checkpoint, device, engine=self.engine, precision=self.precision))
 
     def _files(self) -> list[Path]:
         if self.engine == "onnx":

@@ -1,6 +1,6 @@
 import pytest
 
-from repvit_sam.eval.runner.records import RecordFolder
+from repvit_sam.jobs.records import RecordFolder
 
 SETTINGS = {"checkpoint": "abc", "clicks": (1, 2)}
 

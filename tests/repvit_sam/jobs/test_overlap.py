@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from repvit_sam.cli.overlap import AHEAD, overlapped
 from repvit_sam.errors import PhotoError
+from repvit_sam.jobs.overlap import AHEAD, overlapped
 
 
 def double(item, value=None):

@@ -1,13 +1,13 @@
-"""The records of a run on disk: one JSON line for each photo, so that a run that was killed can be resumed."""
+"""The records of a run on disk: one JSON line for each unit, so that a run that was killed can be resumed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from repvit_sam.files import atomic_write
+from ..files import atomic_write
 
 Record = dict[str, Any]  # what a program measured on one photo; must be JSON
 
@@ -33,12 +33,18 @@ class RecordFolder:
     def read(self) -> dict[str, Record]:
         """The records of all processes by key; of several with one key the first."""
         found: dict[str, Record] = {}
-        for path in sorted(self.folder.glob("records-*.jsonl")):
-            for line in path.read_bytes().splitlines(keepends=True):
-                entry = _parse(line)
-                if entry:
-                    found.setdefault(entry["key"], entry["record"])
+        for key, record in self.entries():
+            found.setdefault(key, record)
         return found
+
+    def entries(self) -> Iterator[tuple[str, Record]]:
+        """Key and record, line by line as they were written; a key may come twice."""
+        for path in sorted(self.folder.glob("records-*.jsonl")):
+            with path.open("rb") as stream:
+                for line in stream:
+                    entry = _parse(line)
+                    if entry:
+                        yield entry["key"], entry["record"]
 
     def append(self, key: str, record: Record) -> None:
         """Write one record at the end of this process's file."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from repvit_sam.eval.runner.run import run_job
+from repvit_sam.errors import JobError
+from repvit_sam.jobs.run import run_job
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_run import Endless
-from repvit_sam.eval.runner.run import run_job
+from repvit_sam.jobs.run import run_job
 if __name__ == "__main__":
     run_job(Endless((0, 1), Path(sys.argv[2])), None, {}, workers=2)
 """
@@ -135,7 +136,7 @@ import json, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_run import Squares
-from repvit_sam.eval.runner.run import run_job
+from repvit_sam.jobs.run import run_job
 folder = Path(sys.argv[2])
 records = run_job(Squares(tuple(range(7)), folder / f"log{os.environ['RANK']}"), folder / "out", {})
 (folder / f"found{os.environ['RANK']}").write_text(json.dumps([record["square"] for record in records.values()]))
@@ -163,3 +164,18 @@ def test_ranks_need_a_common_folder_and_no_workers(tmp_path, monkeypatch, out, w
 def test_less_than_one_worker_is_refused(tmp_path):
     with pytest.raises(ValueError, match="--workers must be at least 1, got 0"):
         run_job(Squares((1,), tmp_path / "log"), None, {}, workers=0)
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A job whose worker is killed by the system."""
+
+    keys: tuple[int, ...]
+
+    def start(self):
+        return lambda key: os._exit(9)
+
+
+def test_a_worker_that_dies_ends_the_run_in_a_sentence():
+    with pytest.raises(JobError, match=r"a worker process died, .* with fewer --workers, and it goes on"):
+        run_job(Deadly((1, 2)), None, {}, workers=2)

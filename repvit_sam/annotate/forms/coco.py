@@ -1,0 +1,118 @@
+"""One COCO file, put together from the shards: ``annotations.json`` with masks in RLE.
+
+A shard is a file of lines: an image, its masks, the next image. The lines of the whole file are the same, with ids, so
+that neither writing nor reading it needs it in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...files import atomic_write
+from ..image_masks import ImageMasks, MaskRecord
+from .form import ShardWriter, compact_name
+
+_SHARDS = "shards"
+_IMAGE = b'{"id":'  # how the line of an image begins; that of a mask begins with its image_id
+
+
+class CocoForm:
+    """COCO's JSON, in RLE."""
+
+    look_at: ClassVar[str] = "annotations.json"
+
+    def writer(self, folder: Path, shard: int) -> ShardWriter:
+        """See ``Form``."""
+        return _Lines(_shard_path(folder, shard))
+
+    def own_files(self, stem: str) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
+        """Write ``annotations.json``."""
+        paths = [path for path in (_shard_path(out, shard) for shard in range(shards)) if path.exists()]
+        with atomic_write(out / self.look_at) as beside, beside.open("wb") as stream:
+            stream.write(b'{"images":[')
+            _write_list(stream, (line for line in _lines(paths) if line.startswith(_IMAGE)))
+            stream.write(b'],\n"annotations":[')
+            masks = (line for line in _lines(paths) if not line.startswith(_IMAGE))
+            _write_list(stream, (b'{"id":%d,%b' % (number, line[1:]) for number, line in enumerate(masks, 1)))
+            stream.write(b'],\n"categories":[')
+            named = [{"id": number, "name": name} for number, name in sorted(categories.items())]
+            _write_list(stream, (_compact(category) for category in named))
+            stream.write(b"]}\n")
+
+    def tidy(self, out: Path) -> None:
+        """Remove the shards, which ``annotations.json`` has in it."""
+        for path in (out / _SHARDS).glob("*.jsonl"):
+            path.unlink()
+        if (out / _SHARDS).is_dir():
+            (out / _SHARDS).rmdir()
+
+    def read(self, out: Path) -> Iterator[ImageMasks]:
+        """See ``Form``. Read line by line, as this form writes it; two places of the file at a time."""
+        path = out / self.look_at
+        with path.open("rb") as images, path.open("rb") as annotations:
+            groups = groupby(_section(annotations, b'"annotations":['), lambda row: row["image_id"])
+            upcoming = next(groups, None)
+            for image in _section(images, b'{"images":['):
+                masks: tuple[MaskRecord, ...] = ()
+                if upcoming and upcoming[0] == image["id"]:
+                    masks = tuple(MaskRecord.from_json(row) for row in upcoming[1])
+                    upcoming = next(groups, None)
+                name, size = image["file_name"], (image["height"], image["width"])
+                yield ImageMasks(image["id"], name, image.get("stem", name), size, masks)
+
+
+class _Lines:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: list[bytes] = []
+
+    def add(self, image: ImageMasks) -> None:
+        self._lines.append(_compact({**image.image_json(), "stem": image.stem}))
+        self._lines += (_compact({"image_id": image.image_id, **mask.to_json()}) for mask in image.masks)
+
+    def close(self) -> None:
+        if self._lines:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_bytes(b"".join(line + b"\n" for line in self._lines))
+
+
+def _shard_path(folder: Path, shard: int) -> Path:
+    return folder / _SHARDS / f"{compact_name(shard)}.jsonl"
+
+
+def _compact(content: Any) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def _lines(paths: list[Path]) -> Iterator[bytes]:
+    for path in paths:
+        with path.open("rb") as stream:
+            for line in stream:
+                yield line.rstrip(b"\n")
+
+
+def _write_list(stream: Any, items: Iterator[bytes]) -> None:
+    for number, item in enumerate(items):
+        stream.write((b",\n" if number else b"\n") + item)
+
+
+def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
+    """The objects of one list of the file."""
+    for line in stream:
+        if line.rstrip().endswith(begin):
+            break
+    for line in stream:
+        text = line.strip().rstrip(b",")
+        if not text.startswith(b"{"):
+            return
+        yield json.loads(text.removesuffix(b"]"))
+        if text.endswith(b"]"):
+            return

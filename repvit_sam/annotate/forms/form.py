@@ -1,0 +1,49 @@
+"""What a form of output can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from ..image_masks import ImageMasks
+
+
+class ShardWriter(Protocol):
+    """Writes the images of one shard below a folder, at the places that they have below the results' folder."""
+
+    def add(self, image: ImageMasks) -> None:
+        """Take the next image, in the order of the shard; called in one thread."""
+
+    def close(self) -> None:
+        """Write what is still held, if there was an image."""
+
+
+class Form(Protocol):
+    """A form of output.
+
+    Attributes:
+        look_at: the file or files with the masks, relative to the results' folder.
+    """
+
+    look_at: ClassVar[str]
+
+    def writer(self, folder: Path, shard: int) -> ShardWriter:
+        """A writer for one shard."""
+
+    def own_files(self, stem: str) -> tuple[str, ...]:
+        """The files that an image has for itself, relative to the results' folder."""
+
+    def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
+        """Put the shards together, where the form has one file for all."""
+
+    def tidy(self, out: Path) -> None:
+        """Remove what is not needed any more once the results are whole."""
+
+    def read(self, out: Path) -> Iterator[ImageMasks]:
+        """The images of a folder that is finished, in the order in which it holds them."""
+
+
+def compact_name(shard: int) -> str:
+    """ "00012": sorted by name is sorted by number, up to a hundred thousand shards and beyond with more digits."""
+    return f"{shard:05d}" if shard < 100_000 else f"x{shard:010d}"

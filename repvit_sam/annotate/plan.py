@@ -1,0 +1,162 @@
+"""The plan of a run: its images in shards of a fixed size, on disk, decided by the source alone.
+
+``plan.jsonl`` has a line for each shard, ``plan.index`` where each line begins, so that any shard is read in one step
+and no list of a million images is held in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import atomic_write, sha256_of
+from .sources.source_image import SourceImage
+
+_LINES, _INDEX, _FACTS = "plan.jsonl", "plan.index", "plan.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan on disk.
+
+    Attributes:
+        folder: where it lies.
+        images, shards: how many.
+        categories: of the prompts, by id.
+    """
+
+    folder: Path
+    images: int
+    shards: int
+    categories: dict[int, str]
+
+    def shard(self, number: int) -> list[SourceImage]:
+        """The images of a shard, in order."""
+        starts = _index(self.folder)
+        with (self.folder / _LINES).open("rb") as stream:
+            stream.seek(int(starts[number]))
+            return [SourceImage.from_json(image) for image in json.loads(stream.readline())]
+
+    def all_images(self) -> Iterator[SourceImage]:
+        """The images of all shards, in order."""
+        with (self.folder / _LINES).open("rb") as stream:
+            for line in stream:
+                for image in json.loads(line):
+                    yield SourceImage.from_json(image)
+
+
+def write_plan(folder: Path, images: Iterable[SourceImage], shard_size: int, categories: dict[int, str]) -> Plan:
+    """Cut the images into shards and write the plan; the last file written says that it is whole.
+
+    Images without an id get their place in the plan, from 1 on, and each gets a name for its own output files: its path
+    without the ending, or with it where an earlier image has that name.
+
+    Raises:
+        ValueError: two images have the same name, or the source numbers some of its images only.
+    """
+    starts: list[int] = []
+    count = 0
+    named = _named(images)
+    with atomic_write(folder / _LINES) as beside, beside.open("wb") as stream:
+        while shard := list(islice(named, shard_size)):
+            starts.append(stream.tell())
+            line = json.dumps([image.to_json() for image in shard], separators=(",", ":"))
+            stream.write(line.encode("ascii") + b"\n")
+            count += len(shard)
+    with atomic_write(folder / _INDEX) as beside:
+        np.array(starts, dtype="<i8").tofile(beside)
+    facts = {
+        "images": count,
+        "shards": len(starts),
+        "categories": [[n, name] for n, name in sorted(categories.items())],
+    }
+    with atomic_write(folder / _FACTS) as beside:
+        beside.write_text(json.dumps(facts, indent=1), encoding="ascii")
+    return read_plan(folder)
+
+
+def has_plan(folder: Path) -> bool:
+    """Whether a whole plan is there."""
+    return (folder / _FACTS).is_file()
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a folder.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
+    try:
+        facts = json.loads((folder / _FACTS).read_bytes())
+        categories = {int(number): str(name) for number, name in facts["categories"]}
+        plan = Plan(folder, facts["images"], facts["shards"], categories)
+    except FileNotFoundError:
+        raise ValueError(f"{folder.parent} holds no run of repvit-sam annotate") from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{folder / _FACTS} is damaged; give another --out, or delete the folder") from None
+    if len(_index(folder)) != plan.shards:
+        raise ValueError(f"{folder / _INDEX} is damaged; give another --out, or delete the folder")
+    return plan
+
+
+def first_difference(old: Plan, new: Plan) -> str | None:
+    """What of the source is not as it was, in a few words; None where both plans are the same."""
+    if sha256_of(old.folder / _LINES) == sha256_of(new.folder / _LINES):
+        return None
+    known = old.all_images()
+    for number, image in enumerate(new.all_images(), 1):
+        before = next(known, None)
+        if before is None:
+            return f"{image.name} was added"
+        if before == image:
+            continue
+        if before.name == image.name:
+            return f"{image.name} was changed"
+        return f"image {number} was {before.name} and is {image.name}"
+    gone = next(known, None)
+    return f"{gone.name} is gone" if gone else "its list of images"
+
+
+def _named(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
+    """Each image with its id and its stem.
+
+    Names are known by hashes of 8 bytes, which a million of clash once in 10^7 runs. Stems are told apart without
+    regard to case, as some file systems do.
+    """
+    names: set[bytes] = set()
+    stems: set[bytes] = set()
+    own_ids: bool | None = None
+    for number, image in enumerate(images, 1):
+        own_ids = image.image_id is not None if own_ids is None else own_ids
+        if own_ids != (image.image_id is not None):
+            raise ValueError(f"the source numbers some of its images, but not {image.name}; number all or none")
+        if not _added(names, image.name):
+            raise ValueError(f"two images are called {image.name}; each must be listed once")
+        stem: str | None = ""
+        if not image.refused:
+            possible = (posixpath.splitext(image.name)[0], image.name)
+            stem = next((name for name in possible if _added(stems, name.casefold())), None)
+        if stem is None:
+            raise ValueError(f"{image.name} and another image would have the same output file; rename one of them")
+        yield replace(image, image_id=image.image_id if own_ids else number, stem=stem)
+
+
+def _added(known: set[bytes], name: str) -> bool:
+    """Add a name; False if it is there."""
+    digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    if digest in known:
+        return False
+    known.add(digest)
+    return True
+
+
+def _index(folder: Path) -> NDArray[np.int64]:
+    return np.memmap(folder / _INDEX, dtype="<i8", mode="r") if (folder / _INDEX).stat().st_size else np.zeros(0, "<i8")

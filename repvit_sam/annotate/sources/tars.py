@@ -1,0 +1,31 @@
+"""Images in tar archives: SA-1B's, webdatasets, any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from ...photo import SUFFIXES
+from ...tar_members import tar_members
+from .files import full_path, version_of
+from .source_image import SourceImage, unsafe_name
+
+
+def images_of_tar(system: Any, path: str, name: str) -> Iterator[SourceImage]:
+    """The images of an archive in its order, then what of it is cut off or damaged, as refused images.
+
+    Args:
+        name: of the archive in the source; images are named after it, without ``.tar``.
+    """
+    version = version_of(system.info(path))
+    with system.open(path, "rb") as stream:
+        members, incomplete = tar_members(stream, name)
+    folder, address = name.removesuffix(".tar"), full_path(system, path)
+    for member_name, member in members.items():
+        if PurePosixPath(member_name).suffix.lower() in SUFFIXES:
+            refused = unsafe_name(member_name)
+            place = f"{folder}/{member_name}"
+            yield SourceImage(place, address, member.size, version, member.offset, refused=refused)
+    for what in incomplete:
+        yield SourceImage(what, address, refused="the archive is damaged or cut off there")

@@ -1,0 +1,159 @@
+"""A job on Ray Data, for what outgrows one machine: the same units, each worker an actor that loads the model once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import JobError
+from ..memory import keep_freed_memory
+from .job import Job, Key
+from .records import Record
+from .workers import timed
+
+_AT_ONCE = 5_000  # units handed to Ray in one go: each is a block, of which it holds a list
+
+
+@dataclass(frozen=True)
+class RayPlace:
+    """Where Ray works.
+
+    Attributes:
+        workers: actors.
+        address: of a cluster, "auto" for the one that this machine belongs to; None takes the Ray that this process has
+            started, or starts one on this machine.
+        gpus_per_worker: GPUs of each actor, or a share of one.
+        tries: of a unit whose worker dies.
+    """
+
+    workers: int = 1
+    address: str | None = None
+    gpus_per_worker: float = 0.0
+    tries: int = 4
+
+
+def make_records_on_ray(job: Job[Key], keys: Sequence[Key], place: RayPlace) -> Iterator[tuple[Key, Record]]:
+    """As ``workers.make_records``, in actors of Ray Data. A unit whose worker dies is tried again.
+
+    Raises:
+        JobError: Ray cannot be started or reached, it stopped, or a unit's workers died each time.
+        ValueError: Ray is not installed.
+        Exception: whatever the job raises.
+    """
+    with _connected(place):
+        for start in range(0, len(keys), _AT_ONCE):
+            yield from _some(job, keys[start : start + _AT_ONCE], place)
+
+
+def _some(job: Job[Key], keys: Sequence[Key], place: RayPlace) -> Iterator[tuple[Key, Record]]:
+    import ray
+    from ray.exceptions import RayError
+
+    cores = ray.cluster_resources().get("CPU", 1)
+    rows = ray.data.from_items([{"number": number} for number in range(len(keys))], override_num_blocks=len(keys))
+    attempts = ray.remote(num_cpus=0)(_Attempts).remote()
+    made = rows.map(
+        _RayWorker,
+        fn_constructor_args=(job, list(keys), place.tries, attempts),
+        compute=ray.data.ActorPoolStrategy(size=place.workers),
+        num_cpus=min(1.0, cores / place.workers),
+        num_gpus=place.gpus_per_worker or None,
+    )
+    try:
+        for row in made.iter_rows():
+            if row["error"] is not None:
+                raise ray.cloudpickle.loads(row["error"])
+            yield keys[row["number"]], json.loads(row["record"])
+    except RayError as error:
+        raise JobError(f"Ray stopped ({type(error).__name__}); the same command goes on") from error
+
+
+class _Attempts:
+    """An actor that counts how often each unit was begun: Ray Data would try one that kills its worker for ever."""
+
+    def __init__(self) -> None:
+        self._begun: dict[int, int] = {}
+
+    def begin(self, number: int) -> int:
+        """Count one more; returns how many it makes."""
+        self._begun[number] = self._begun.get(number, 0) + 1
+        return self._begun[number]
+
+
+class _RayWorker:
+    """An actor. What the job raises is handed over as it is, in place of a record."""
+
+    def __init__(self, job: Job[Any], keys: list[Any], tries: int, attempts: Any) -> None:
+        keep_freed_memory()
+        self._job, self._keys, self._tries, self._attempts = job, keys, tries, attempts
+        self._work: Any = None
+
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        import ray
+
+        number = int(row["number"])
+        try:
+            if ray.get(self._attempts.begin.remote(number)) > self._tries:
+                raise JobError(
+                    f"the workers of Ray died {self._tries} times at {self._keys[number]!r}, as they do where memory "
+                    "is short; give the same command with fewer --workers, and it goes on"
+                )
+            self._work = self._work or self._job.start()
+            return {"number": number, "record": json.dumps(timed(self._work, self._keys[number])), "error": None}
+        except Exception as error:
+            return {"number": number, "record": None, "error": ray.cloudpickle.dumps(error)}
+
+
+@contextmanager
+def _connected(place: RayPlace) -> Iterator[None]:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: Ray reports to its makers otherwise
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own errors would stand among ours
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("--runner ray needs Ray: pip install 'repvit-sam[ray]'") from None
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    # a folder of its own with a short name: Ray's sockets have paths of 107 bytes at most
+    temp = tempfile.mkdtemp(prefix="ray-") if place.address is None else None
+    here = {"_temp_dir": temp, "include_dashboard": False} if temp else {}
+    try:
+        try:
+            with _nothing_on_stderr():
+                ray.init(address=place.address, **quiet, **here)
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            where = place.address or "on this machine"
+            raise JobError(f"Ray cannot be started or reached ({where}): {error}") from None
+        import ray.data
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        yield
+    finally:
+        ray.shutdown()
+        if temp:
+            shutil.rmtree(temp, ignore_errors=True)
+
+
+@contextmanager
+def _nothing_on_stderr() -> Iterator[None]:
+    """Ray's own lines about its start come from C++; what goes wrong is raised."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

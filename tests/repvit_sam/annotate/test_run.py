@@ -1,0 +1,279 @@
+"""A run over a folder: its results, what it refuses, what fails, and going on."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from repvit_sam.annotate.sources.files import ImageReader
+from repvit_sam.errors import JobError
+
+from .conftest import EVERYTHING, NAMES, files_of, run, save_photo
+
+
+def coco_of(out):
+    return json.loads((out / "annotations.json").read_bytes())
+
+
+def failures_of(out):
+    return {row["image"]: row["reason"] for row in map(json.loads, (out / "failed.jsonl").read_text().splitlines())}
+
+
+def test_a_folder_becomes_one_coco_file_in_the_order_of_the_source(photos, tmp_path, light_model):
+    outcome = run(photos, tmp_path / "out", light_model)
+    content = coco_of(tmp_path / "out")
+    assert [image["file_name"] for image in content["images"]] == sorted([*NAMES, "rocket.png"])
+    assert [image["id"] for image in content["images"]] == [1, 2, 3, 4, 5, 6]
+    assert [row["id"] for row in content["annotations"]] == list(range(1, outcome.masks + 1))
+    assert content["categories"] == [{"id": 1, "name": "object"}]
+    assert outcome.images == 6
+    assert outcome.masks > 6
+    assert not outcome.failed
+    assert sorted(files_of(tmp_path / "out")) == ["annotations.json", "dataset.json"]
+
+
+def test_pycocotools_reads_the_file_and_its_masks(finished):
+    from pycocotools.coco import COCO
+
+    coco = COCO(str(finished / "annotations.json"))
+    for row in coco.anns.values():
+        mask = coco.annToMask(row)
+        assert mask.sum() == row["area"]
+        assert mask.shape == (60, 90)
+        x, y, width, height = row["bbox"]
+        assert mask[y : y + height, x : x + width].sum() == row["area"]
+        assert mask[y].any()
+        assert mask[y + height - 1].any()
+        assert mask[:, x].any()
+        assert mask[:, x + width - 1].any()
+
+
+@pytest.mark.parametrize("form", ["coco", "parquet"])
+def test_two_workers_write_the_bytes_that_one_writes(photos, tmp_path, light_model, form):
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    run(photos, tmp_path / "one", light_model, form=form)
+    run(photos, tmp_path / "two", light_model, workers=2, form=form)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_ray_writes_the_bytes_that_one_process_writes(ray_here, photos, tmp_path, light_model):
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    run(photos, tmp_path / "one", light_model)
+    outcome = run(photos, tmp_path / "ray", light_model, workers=2, runner="ray")
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "ray")
+    assert (outcome.images, outcome.failed) == (6, 1)
+
+
+def test_the_size_of_shards_does_not_show(photos, tmp_path, light_model):
+    run(photos, tmp_path / "two", light_model, shard_size=2)
+    run(photos, tmp_path / "five", light_model, shard_size=5)
+    assert files_of(tmp_path / "two") == files_of(tmp_path / "five")
+
+
+def test_what_is_done_is_not_made_again(photos, tmp_path, light_model, monkeypatch):
+    run(photos, tmp_path / "out", light_model)
+    before = files_of(tmp_path / "out")
+    monkeypatch.setattr(ImageReader, "read", lambda self, image: pytest.fail("read again"))
+    outcome = run(photos, tmp_path / "out", light_model)
+    assert (outcome.made_now, outcome.images) == (0, 6)
+    assert files_of(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(("form", "lost"), [("coco", "annotations.json"), ("parquet", "masks-00001.parquet")])
+def test_a_file_of_the_results_that_is_lost_is_made_again(photos, tmp_path, light_model, form, lost):
+    out = tmp_path / "out"
+    run(photos, out, light_model, form=form)
+    before = files_of(out)
+    (out / lost).unlink()
+    run(photos, out, light_model, form=form)
+    assert files_of(out) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"everything": {**EVERYTHING, "points_per_side": 3}}, "points_per_side = 2, this one has 3"),
+        ({"shard_size": 3}, "shard_size = 2, this one has 3"),
+        ({"form": "png"}, "format = 'coco', this one has 'png'"),
+        ({"threads": 2}, "threads = 1, this one has 2"),
+    ],
+)
+def test_other_settings_are_refused_with_the_one_that_differs(photos, tmp_path, light_model, changed, words):
+    run(photos, tmp_path / "out", light_model, limit=2)
+    with pytest.raises(ValueError, match=words):
+        run(photos, tmp_path / "out", light_model, limit=2, **changed)
+
+
+def test_another_checkpoint_is_refused(photos, tmp_path, light_model):
+    from repvit_sam.jobs.chosen_model import ChosenModel
+
+    run(photos, tmp_path / "out", light_model, limit=1)
+    with pytest.raises(ValueError, match=r"holds a run with checkpoint = '[0-9a-f]{64}', this one has '7e64b4a2"):
+        run(photos, tmp_path / "out", ChosenModel("small", "torch", "cpu"), limit=1)
+
+
+def test_a_source_that_has_changed_is_refused_and_can_be_kept_as_it_was_listed(photos, tmp_path, light_model):
+    out = tmp_path / "out"
+    run(photos, out, light_model)
+    save_photo(photos / "new.jpg")
+    with pytest.raises(ValueError, match=r"begun with: image 5 was rocket.jpg and is new.jpg; .* or --as-listed"):
+        run(photos, out, light_model)
+    assert run(photos, out, light_model, as_listed=True).images == 6
+    (photos / "new.jpg").unlink()
+    (photos / "rocket.png").unlink()
+    with pytest.raises(ValueError, match=r"begun with: rocket.png is gone;"):
+        run(photos, out, light_model)
+    save_photo(photos / "rocket.png", "coffee")
+    with pytest.raises(ValueError, match=r"begun with: rocket.png was changed;"):
+        run(photos, out, light_model)
+
+
+def test_bad_images_are_listed_with_their_reasons_and_the_others_are_made(photos, tmp_path, light_model):
+    whole = (photos / "rocket.jpg").read_bytes()
+    (photos / "broken.jpg").write_bytes(whole[: len(whole) // 2])
+    (photos / "empty.png").write_bytes(b"")
+    save_photo(photos / "large.png", size=(300, 200))
+    outcome = run(photos, tmp_path / "out", light_model, max_pixels=59_999)
+    reasons = failures_of(tmp_path / "out")
+    assert list(reasons) == ["broken.jpg", "empty.png", "large.png"]
+    assert reasons["broken.jpg"].startswith("the file is damaged")
+    assert reasons["empty.png"] == "the file: empty, no picture inside"
+    assert "more than 59,999 pixels" in reasons["large.png"]
+    assert (outcome.images, outcome.failed) == (6, 3)
+    assert len(coco_of(tmp_path / "out")["images"]) == 6
+
+
+def test_images_that_vanish_or_change_after_the_listing_fail(photos, tmp_path, light_model, monkeypatch):
+    read = ImageReader.read
+
+    def change_others_then_read(self, image):
+        (photos / "rocket.png").unlink(missing_ok=True)
+        save_photo(photos / "coffee.png", "rocket")
+        return read(self, image)
+
+    monkeypatch.setattr(ImageReader, "read", change_others_then_read)
+    outcome = run(photos, tmp_path / "out", light_model)
+    assert (outcome.images, outcome.failed) == (4, 2)
+    assert failures_of(tmp_path / "out") == {
+        "coffee.png": "its file was changed after the source was listed",
+        "rocket.png": "it is gone: it was there when the source was listed",
+    }
+
+
+def test_where_all_images_fail_there_is_an_empty_result(tmp_path, light_model):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"no photo")
+    outcome = run(tmp_path / "photos", tmp_path / "out", light_model)
+    assert (outcome.images, outcome.failed) == (0, 1)
+    assert coco_of(tmp_path / "out")["images"] == []
+
+
+def test_results_within_the_source_are_not_part_of_it(photos, light_model):
+    out = photos / "out"
+    assert run(photos, out, light_model, form="png").images == 6
+    assert run(photos, out, light_model, form="png").made_now == 0
+
+
+def test_a_folder_that_another_run_holds_is_refused(photos, tmp_path, light_model):
+    (tmp_path / "out" / "manifest").mkdir(parents=True)
+    with (
+        FileLock(tmp_path / "out" / "manifest" / "lock"),
+        pytest.raises(JobError, match=r"another run is writing to .*out; wait for its end, or give another --out"),
+    ):
+        run(photos, tmp_path / "out", light_model)
+
+
+@pytest.mark.skipif(not os.path.ismount("/sys"), reason="needs a folder that nobody may write, not even root")
+def test_a_folder_that_cannot_be_written_is_named_in_a_sentence(photos, light_model):
+    with pytest.raises(JobError, match=r"/sys/\S* cannot be written: .*, and the same command goes on"):
+        run(photos, Path("/sys/masks"), light_model)
+
+
+def test_a_full_disk_ends_the_run_in_a_sentence_and_the_run_goes_on(photos, tmp_path, light_model, monkeypatch):
+    """The third shard finds the disk full: a write that comes back with the system's error."""
+    import errno
+
+    from repvit_sam.annotate.forms import coco
+
+    run(photos, tmp_path / "whole", light_model)
+    close, closed = coco._Lines.close, []
+
+    def close_until_full(self):
+        closed.append(self)
+        if len(closed) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device", "x")
+        close(self)
+
+    monkeypatch.setattr(coco._Lines, "close", close_until_full)
+    with pytest.raises(JobError, match="cannot be written: No space left on device; make room"):
+        run(photos, tmp_path / "out", light_model)
+    monkeypatch.undo()
+    assert run(photos, tmp_path / "out", light_model).made_now == 2
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+def test_torchrun_is_refused(photos, tmp_path, light_model, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"torchrun would start a run in each process; .* give --workers"):
+        run(photos, tmp_path / "out", light_model)
+
+
+def test_a_limited_run_takes_the_first_images(photos, tmp_path, light_model):
+    outcome = run(photos, tmp_path / "out", light_model, limit=3)
+    assert outcome.images == 3
+    assert [image["file_name"] for image in coco_of(tmp_path / "out")["images"]] == sorted(NAMES)[:3]
+
+
+def test_other_results_are_not_overwritten(photos, tmp_path, finished, light_model):
+    shutil.copytree(finished, tmp_path / "out", ignore=shutil.ignore_patterns("manifest"))
+    with pytest.raises(ValueError, match="holds other results; give another --out"):
+        run(photos, tmp_path / "out", light_model)
+
+
+def test_boxes_of_a_coco_file_become_masks_with_its_ids_and_categories(photos, tmp_path, light_model):
+    content = {
+        "images": [
+            {"id": 70, "file_name": "rocket.jpg", "height": 40, "width": 60},
+            {"id": 5, "file_name": "coffee.png"},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 70, "category_id": 3, "bbox": [10, 5, 30, 30]},
+            {"id": 2, "image_id": 70, "category_id": 4, "bbox": [0, 0, 20, 20]},
+        ],
+        "categories": [{"id": 3, "name": "rocket"}, {"id": 4, "name": "tower"}],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    run(tmp_path / "boxes.json", tmp_path / "out", light_model, images=str(photos))
+    found = coco_of(tmp_path / "out")
+    assert [image["id"] for image in found["images"]] == [5, 70]
+    assert [(row["image_id"], row["category_id"]) for row in found["annotations"]] == [(70, 3), (70, 4)]
+    assert found["annotations"][0]["prompt_box_xyxy"] == [10, 5, 40, 35]
+    assert found["categories"] == content["categories"]
+
+
+def test_points_and_keypoints_are_prompts_and_the_given_size_is_checked(photos, tmp_path, light_model):
+    def row(number, **fields):
+        return {"id": number, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], **fields}
+
+    content = {
+        "images": [{"id": 1, "file_name": "rocket.jpg"}, {"id": 2, "file_name": "coffee.png", "height": 9, "width": 9}],
+        "annotations": [
+            row(1, keypoints=[30, 20, 2, 5, 5, 0, 28, 10, 1], point_coords=[[30, 20]]),
+            row(2, keypoints=[0, 0, 0], point_coords=[[30, 20], [1, 1]], point_labels=[1, 0]),
+            {**row(3, keypoints=[4, 4, 2], point_coords=[[4, 4]]), "image_id": 2},
+        ],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (tmp_path / "file.json").write_text(json.dumps(content))
+    for use, labels in (("keypoints", [[1, 1]]), ("points", [[1], [1, 0]])):
+        run(tmp_path / "file.json", tmp_path / use, light_model, images=str(photos), use=use)
+        assert [row["point_labels"] for row in coco_of(tmp_path / use)["annotations"]] == labels
+        reason = "its prompts are for 9x9 pixels, it has 60x40 (after EXIF orientation)"
+        assert failures_of(tmp_path / use) == {"coffee.png": reason}
+    everything = run(tmp_path / "file.json", tmp_path / "none", light_model, images=str(photos), use="none")
+    assert everything.images == 2
+    assert "stability_score" in coco_of(tmp_path / "none")["annotations"][0]

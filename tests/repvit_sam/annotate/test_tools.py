@@ -1,0 +1,99 @@
+"""Results are filtered, joined, converted and looked at."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from repvit_sam.annotate.preview import write_preview
+from repvit_sam.annotate.results import open_results
+from repvit_sam.annotate.tools import MaskFilter, convert_results, filter_results, merge_results
+
+from .conftest import files_of
+
+
+def masks_of(folder):
+    return {image.name: image.masks for image in open_results(folder).read()}
+
+
+@pytest.mark.parametrize("form", ["parquet", "sa1b"])
+def test_a_round_trip_through_another_form_gives_the_same_bytes(finished, tmp_path, form):
+    convert_results(finished, tmp_path / "there", form)
+    convert_results(tmp_path / "there", tmp_path / "back", "coco")
+    assert files_of(tmp_path / "back")["annotations.json"] == files_of(finished)["annotations.json"]
+
+
+def test_label_maps_keep_what_is_seen_of_every_mask(finished, tmp_path):
+    convert_results(finished, tmp_path / "maps", "png")
+    for name, seen in masks_of(tmp_path / "maps").items():
+        before = masks_of(finished)[name]
+        assert 0 < len(seen) <= len(before)
+        assert sum(mask.area for mask in seen) <= 60 * 90
+
+
+@pytest.mark.parametrize(
+    ("limits", "keeps"),
+    [
+        ({"min_area": 200}, lambda mask: mask.area >= 200),
+        ({"max_area": 200}, lambda mask: mask.area <= 200),
+        ({"min_predicted_iou": 0.7}, lambda mask: mask.predicted_iou >= 0.7),
+        ({"min_stability": 0.8}, lambda mask: mask.stability >= 0.8),
+        ({"min_score": 0.8}, lambda mask: True),  # everything mode has no scores
+    ],
+)
+def test_masks_within_the_limits_are_kept_and_images_stay(finished, tmp_path, limits, keeps):
+    kept = filter_results(finished, tmp_path / "kept", MaskFilter(**limits))
+    before, after = masks_of(finished), masks_of(tmp_path / "kept")
+    assert after == {name: tuple(filter(keeps, masks)) for name, masks in before.items()}
+    assert (kept.images, kept.masks) == (3, sum(map(len, after.values())))
+
+
+def test_the_best_rated_masks_of_an_image_are_kept_in_their_order(finished, tmp_path):
+    filter_results(finished, tmp_path / "kept", MaskFilter(most=2))
+    for name, masks in masks_of(tmp_path / "kept").items():
+        ratings = sorted((mask.predicted_iou for mask in masks_of(finished)[name]), reverse=True)
+        assert sorted((mask.predicted_iou for mask in masks), reverse=True) == ratings[:2]
+
+
+def test_merged_images_are_numbered_anew_and_named_after_their_folder(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "other")
+    with pytest.raises(ValueError, match=r"astronaut.jpg is in two of the folders; --prefix names"):
+        merge_results([finished, tmp_path / "other"], tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+    merged = merge_results([finished, tmp_path / "other"], tmp_path / "both", prefix=True)
+    images = list(open_results(tmp_path / "both").read())
+    assert [image.image_id for image in images] == [1, 2, 3, 4, 5, 6]
+    assert [image.name for image in images[2:4]] == ["out/rocket.jpg", "other/astronaut.jpg"]
+    assert merged.masks == 2 * open_results(finished).masks
+    assert write_preview(tmp_path / "both", tmp_path / "sheet.jpg", 6).is_file()
+
+
+def test_a_category_with_two_names_is_refused(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "other")
+    described = (tmp_path / "other" / "dataset.json").read_text().replace('"object"', '"thing"')
+    (tmp_path / "other" / "dataset.json").write_text(described)
+    with pytest.raises(ValueError, match="category 1 is object in one folder and thing in"):
+        merge_results([finished, tmp_path / "other"], tmp_path / "both", prefix=True)
+
+
+def test_a_sheet_shows_photographs_with_masks(finished, tmp_path):
+    sheet = np.asarray(Image.open(write_preview(finished, tmp_path / "sheet.png", 2)))
+    assert sheet.shape == (504, 976, 3)
+    assert len(np.unique(sheet[180:480].reshape(-1, 3), axis=0)) > 1000
+
+
+def test_a_sheet_of_photographs_that_are_gone_says_so(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "alone", ignore=shutil.ignore_patterns("manifest"))
+    with pytest.raises(ValueError, match=r"none of the photographs of .* can be shown: where its images lie"):
+        write_preview(tmp_path / "alone", tmp_path / "sheet.jpg", 2)
+
+
+def test_only_finished_results_are_opened_and_only_new_folders_written(finished, tmp_path):
+    with pytest.raises(ValueError, match="holds no results of repvit-sam annotate"):
+        convert_results(tmp_path, tmp_path / "out", "png")
+    (tmp_path / "begun" / "manifest").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds a run that has not ended"):
+        convert_results(tmp_path / "begun", tmp_path / "out", "png")
+    with pytest.raises(ValueError, match="is not empty; give a new folder"):
+        convert_results(finished, tmp_path, "png")

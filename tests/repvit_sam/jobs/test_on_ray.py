@@ -1,0 +1,74 @@
+"""Jobs on Ray, started on this machine with two cores, without a dashboard."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from repvit_sam.errors import JobError
+from repvit_sam.jobs.on_ray import RayPlace, make_records_on_ray
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """Squares; the process that works on a number of ``deadly`` dies, so often as that says."""
+
+    keys: tuple[int, ...]
+    log: Path
+    deadly: tuple[tuple[int, int], ...] = ()
+    refused: int | None = None
+
+    def start(self):
+        return self._square
+
+    def _square(self, key):
+        with self.log.open("a") as stream:
+            stream.write(f"{key}\n")
+        if self.log.read_text().split().count(str(key)) <= dict(self.deadly).get(key, 0):
+            os._exit(1)
+        if key == self.refused:
+            raise ValueError(f"no square of {key}")
+        return {"square": key**2, "process": os.getpid()}
+
+
+@pytest.fixture(scope="module")
+def started(ray_here):
+    """This module is sent to the workers, which cannot import a test."""
+    module = sys.modules[__name__]
+    ray_here.cloudpickle.register_pickle_by_value(module)
+    yield
+    ray_here.cloudpickle.unregister_pickle_by_value(module)
+
+
+def records_of(job, **place):
+    return dict(make_records_on_ray(job, job.keys, RayPlace(**place)))
+
+
+@pytest.mark.slow
+def test_actors_share_the_units_and_one_that_dies_is_replaced(started, tmp_path):
+    job = Fragile((5, 6, 7, 8), tmp_path / "log", deadly=((6, 1),))
+    records = records_of(job, workers=2)
+    assert {key: record["square"] for key, record in records.items()} == {5: 25, 6: 36, 7: 49, 8: 64}
+    assert os.getpid() not in {record["process"] for record in records.values()}
+    assert (tmp_path / "log").read_text().split().count("6") == 2
+
+
+@pytest.mark.slow
+def test_a_unit_that_kills_every_worker_ends_the_run(started, tmp_path):
+    with pytest.raises(JobError, match=r"died 2 times at 6, .* it goes on"):
+        records_of(Fragile((6,), tmp_path / "log", deadly=((6, 99),)), tries=2)
+    assert (tmp_path / "log").read_text().split() == ["6"] * 2
+
+
+@pytest.mark.slow
+def test_an_error_of_the_job_is_raised_unchanged(started, tmp_path):
+    with pytest.raises(ValueError, match="no square of 7"):
+        records_of(Fragile((7,), tmp_path / "log", refused=7))
+
+
+def test_a_cluster_that_is_not_there_is_said_in_a_sentence(tmp_path):
+    pytest.importorskip("ray").shutdown()
+    with pytest.raises(JobError, match=r"Ray cannot be started or reached \(auto\)"):
+        list(make_records_on_ray(Fragile((1,), tmp_path / "log"), (1,), RayPlace(1, "auto")))
