@@ -21,6 +21,7 @@ from timm.models import repvit, tiny_vit
 from torch import Tensor, nn
 
 from ..canvas import CANVAS_SIZE, EMBEDDING_CHANNELS, check_canvas_size
+from .backbone import fuse_children
 
 
 @dataclass(frozen=True)
@@ -90,18 +91,9 @@ def fuse_batch_norms(encoder: ImageEncoder) -> None:
     """Fold every batch norm and every RepVGG branch into one convolution, in place, for inference.
 
     The result stays the same (to 1e-4 on embeddings of standard deviation 1); a fused network cannot be trained
-    further. timm's blocks have a method for it, ``fuse()``.
+    further.
     """
-    _fuse_children(encoder.body)
-
-
-def _fuse_children(module: nn.Module) -> None:
-    for name, child in list(module.named_children()):
-        fuse: Any = getattr(child, "fuse", None)
-        if fuse:
-            setattr(module, name, fuse())
-        else:
-            _fuse_children(child)
+    fuse_children(encoder.body)
 
 
 def _build_body(variant: str, pretrained: bool) -> nn.Module:
