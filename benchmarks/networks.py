@@ -1,8 +1,8 @@
-"""The networks that benchmarks/backbones.py compares: RepViT's variants, their neighbours, and what is published of each.
+"""The networks of benchmarks/backbones.py: RepViT's variants, their neighbours, and what is published of each.
 
-Published figures are of photos of 224 pixels. RepViT: README.md of THU-MIG/RepViT, equal to table 1 of arXiv 2307.09283;
-M0.6 from its news of 2023-12-11, without parameters and multiply-adds. Milliseconds are of an iPhone 12 with iOS 16,
-Core ML, batch 1, as the RepViT paper measured them.
+Published figures are of photos of 224 pixels. RepViT: README.md of THU-MIG/RepViT, equal to table 1 of its paper
+(arXiv 2307.09283); M0.6 from its news of 2023-12-11, without parameters and multiply-adds. Milliseconds are of an
+iPhone 12 with iOS 16, Core ML, batch 1, as the RepViT paper measured them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from repvit_sam.modeling.backbone import build_backbone, fuse_children
 
 @dataclass(frozen=True)
 class Published:
-    """Attributes: megaparams and gmacs of the network in use; top1 on ImageNet in percent; iphone_ms on an iPhone 12."""
+    """What the authors say.
+
+    Attributes:
+        megaparams: millions of parameters of the network in use, that is fused.
+        gmacs: billions of multiply-adds.
+        top1: on ImageNet, percent; for RepViT after 300 / 450 epochs, with a teacher.
+        iphone_ms: milliseconds on an iPhone 12.
+        source: where it is said.
+    """
 
     megaparams: float | None = None
     gmacs: float | None = None
@@ -32,7 +40,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Network:
-    """Attributes: build gives the network as it is trained, with one head; fuse folds it in place or returns it folded."""
+    """One row.
+
+    Attributes:
+        build: -> the network as it is trained, with one head of 1000 classes.
+        fuse: the network in eval mode -> the same folded; the one given may be changed.
+        published: what the authors say of it.
+    """
 
     build: Callable[[], nn.Module]
     fuse: Callable[[nn.Module], nn.Module]

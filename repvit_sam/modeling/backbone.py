@@ -67,7 +67,8 @@ def randomise_norms(network: nn.Module, seed: int = 0) -> None:
     chance = torch.Generator().manual_seed(seed)
     for norm in network.modules():
         if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            assert norm.running_mean is not None and norm.running_var is not None
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
             norm.weight.uniform_(0.5, 1.0, generator=chance)
             norm.bias.normal_(0, 0.1, generator=chance)
             norm.running_mean.normal_(0, 0.1, generator=chance)
