@@ -69,6 +69,7 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/backbone.md",
     "docs/deployment.md",
     "docs/integrations.md",
     "docs/page.md",
@@ -106,6 +107,7 @@ def test_files_that_documents_name_exist(name):
         ("detector_boxes.py", [PHOTOS / "coffee.jpg", "result.json", "170,12,425,282", "0,0,90,80"]),
         ("picture_strip.py", ["result.jpg", 2]),
         ("teacher_and_student.py", ["result.jpg", "small", "small"]),
+        ("receptive_field.py", ["result.webp", "small", 256]),
     ],
 )
 def test_the_examples_run(script, words, tmp_path, monkeypatch):
