@@ -59,7 +59,7 @@ def main(
     network: Annotated[list[str] | None, typer.Option(help="names of benchmarks/networks.py, by default all")] = None,
     side: Annotated[list[int] | None, typer.Option(help="of the photo in pixels, by default 224 and 1024")] = None,
     batch: Annotated[list[int] | None, typer.Option(help="photos in a batch, one number for each --side")] = None,
-    rounds: RoundsOption = 5,
+    rounds: RoundsOption = 3,
     threads: ThreadsOption = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU")] = "cpu",
     json: JsonOption = None,
