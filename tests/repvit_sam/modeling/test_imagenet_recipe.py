@@ -73,7 +73,7 @@ def train(student, teacher, loader, epochs=1):
             dispatch_clip_grad(student.parameters(), 0.02, mode="agc")
             optimizer.step()
             mean.update(student)
-            losses.append({name: float(value) for name, value in found.items() if name != "output"})
+            losses.append({name: value.item() for name, value in found.items() if name != "output"})
     return losses, mean.module
 
 
