@@ -45,7 +45,7 @@ def counts_of(forms: dict[str, nn.Module], sides: list[int]) -> dict[str, Any]:
 
 def computing(network: nn.Module, side: int, batch: int, device: str) -> Callable[[], object]:
     """A call that computes one batch and waits for it."""
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device).to(memory_format=torch.channels_last)
     photos = torch.randn(batch, 3, side, side, device=device).to(memory_format=torch.channels_last)
 
     def work() -> object:

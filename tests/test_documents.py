@@ -51,12 +51,22 @@ def test_the_python_of_text_prompts_runs(tmp_path, monkeypatch, coffee):
     assert names["masks"].shape == (1, 1, 400, 600)
 
 
+def test_the_python_of_the_backbone_runs():
+    (code, start) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "backbone.md").read_text(encoding="utf-8"), re.S
+    )
+    names: dict = {}
+    exec(compile(code, "docs/backbone.md", "exec"), names)
+    assert names["network"](torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
+    assert "pretrained=" in start
+
+
 def test_the_commands_of_the_readme_exist():
     from typer.testing import CliRunner
 
     from repvit_sam.cli import app
 
-    text = README + (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
+    text = README + "".join((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("text", "backbone"))
     for line in re.findall(r"^repvit-sam (.*?)(?:\s+#.*)?$", text, re.M):
         words = [word for word in line.split()[:2] if word.isalpha() and word not in ("default",)]
         result = CliRunner().invoke(app, [*words, "--help"])

@@ -86,7 +86,7 @@ def export_to_onnx(
     """
     with report_errors():
         if part == BACKBONE:
-            given = {"--calibrate": calibrate, "--picture": picture, "--single-mask": single_mask}
+            given: dict[str, object] = {"--calibrate": calibrate, "--picture": picture, "--single-mask": single_mask}
             given |= {"--checkpoint": checkpoint != "default", "--convention": convention}
             _refuse_for_backbone(given)
             return _export_backbone("onnx", variant, out, precision, canvas, force)

@@ -5,14 +5,28 @@ import pytest
 COMMENTS = "<!-- {0}: made by benchmarks/backbone_page.py -->\nold\n<!-- {0}: end -->\n"
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    return tmp_path_factory.mktemp("bench")
+@pytest.fixture
+def page_of(lines_of, tmp_path):
+    """The page and the names of its pictures, made twice from the results of one program in ``tmp_path``."""
+
+    def page_of(name):
+        page = tmp_path / "backbone.md"
+        page.write_text("before\n" + COMMENTS.format(name) + "after\n")
+        places = ("--results", str(tmp_path), "--page", str(page), "--pictures", str(tmp_path / "pictures"))
+        for _ in range(2):
+            lines_of("backbone_page.py", *places)
+        text = page.read_text()
+        assert text.startswith("before\n<!--")
+        assert text.endswith("-->\nafter\n")
+        assert "old" not in text
+        return text, {path.name for path in (tmp_path / "pictures").iterdir()}
+
+    return page_of
 
 
-def test_networks_are_timed_fused_against_unfused(lines_of, results):
+def test_networks_are_timed_fused_against_unfused_and_put_on_the_page(lines_of, page_of, tmp_path):
     words = ("--network", "repvit_m0_6", "--network", "mobilenetv3_large", "--rounds", "0")
-    path = results / "backbones.json"
+    path = tmp_path / "backbones.json"
     lines = lines_of("backbones.py", *words, "--side", "32", "--side", "64", "--json", str(path))
     assert [line.split(", batch")[0] for line in lines[4:]] == [
         "repvit_m0_6, 32 px",
@@ -23,31 +37,20 @@ def test_networks_are_timed_fused_against_unfused(lines_of, results):
     counts = json.loads(path.read_text())["settings"]["counts"]["repvit_m0_6"]
     assert (counts["unfused"]["parameters"], counts["fused"]["parameters"]) == (2_487_292, 2_468_072)
     assert counts["fused"]["multiply_adds"]["32"] < counts["unfused"]["multiply_adds"]["32"]
+    text, pictures = page_of("backbones")
+    assert text.count("| repvit_m0_6 | 2.49 -> 2.47 |") == 1
+    assert "| 74.1 | about 0.6 |" in text
+    assert pictures == {"backbone_backbones.svg", "backbone_blocks.svg"}
 
 
-def test_the_ten_steps_are_timed_in_one_run(lines_of, results):
-    lines = lines_of("design.py", "--side", "32", "--rounds", "0", "--json", str(results / "design.json"))
+def test_the_ten_steps_are_timed_in_one_run_and_put_on_the_page(lines_of, page_of, tmp_path):
+    lines = lines_of("design.py", "--side", "32", "--rounds", "0", "--json", str(tmp_path / "design.json"))
     assert len(lines[4:]) == 10
     assert "iPhone 12 0.65 ms, top-1 not given" in lines[6]
     assert "5.07 M" in lines[-1]
-
-
-def test_tables_and_pictures_are_made_again(lines_of, results, tmp_path):
-    """From what the two tests before this one wrote."""
-    page = tmp_path / "backbone.md"
-    page.write_text("before\n" + COMMENTS.format("backbones") + COMMENTS.format("design") + "after\n")
-    places = ("--results", str(results), "--page", str(page), "--pictures", str(tmp_path / "pictures"))
-    for _ in range(2):
-        lines_of("backbone_page.py", *places)
-    text = page.read_text()
-    assert text.startswith("before\n<!--")
-    assert text.endswith("-->\nafter\n")
-    assert "old" not in text
-    assert text.count("| repvit_m0_6 | 2.49 -> 2.47 |") == 1
+    text, pictures = page_of("design")
     assert text.count("| 9 squeeze-and-excitation in every other block | 5.07 |") == 1
-    assert "about 0.6" in text
-    names = {path.name for path in (tmp_path / "pictures").iterdir()}
-    assert names == {"backbone_backbones.svg", "backbone_blocks.svg", "backbone_design.svg"}
+    assert pictures == {"backbone_design.svg", "backbone_blocks.svg"}
 
 
 def test_wrong_words_and_missing_results_are_named(run, tmp_path):
