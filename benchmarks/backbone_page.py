@@ -30,10 +30,11 @@ def comments(name: str) -> tuple[str, str]:
 def machine_line(report: dict[str, Any]) -> str:
     machine, versions = report["machine"], report["versions"]
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
+    clock = ", processor time" if report["settings"]["cpu_time"] else ""
     return (
         f"{machine['processor']}, {machine['cores']} cores ({', '.join(machine['instructions'])}), threads: "
         f"{machine['threads']}, {machine['ram_gib']} GiB{gpu}, {machine['system']}, torch {versions['torch']}, "
-        f"timm {versions['timm']}, {report['settings']['device']}."
+        f"timm {versions['timm']}, {report['settings']['device']}{clock}."
     )
 
 
@@ -65,7 +66,7 @@ def variants_table(report: dict[str, Any]) -> str:
     for name in counts:
         times = [row for row in report["rows"] if row["case"].startswith(f"{name},")]
         cells = [
-            f"{row['reference']:.0f} | {row['ours']:.0f} | **{row['ratio']:.2f}** | {1000 / row['ours']:.1f}"
+            f"{row['reference']:.0f} | {row['ours']:.0f} | **{row['ratio']:.2f}** | {1000 / row['ours']:.3g}"
             for row in times
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")

@@ -18,7 +18,7 @@ import torch
 import typer
 from counting import count_multiply_adds, count_parameters
 from networks import NETWORKS
-from timing import JsonOption, RoundsOption, Row, ThreadsOption, alternate, report, set_threads
+from timing import CpuTimeOption, JsonOption, RoundsOption, Row, ThreadsOption, alternate, clock_of, report, set_threads
 from torch import nn
 
 from repvit_sam.console import report_errors
@@ -62,6 +62,7 @@ def main(
     rounds: RoundsOption = 3,
     threads: ThreadsOption = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU")] = "cpu",
+    cpu_time: CpuTimeOption = False,
     json: JsonOption = None,
 ) -> None:
     """Parameters, multiply-adds and milliseconds of every network, fused against unfused, in one run."""
@@ -73,6 +74,7 @@ def main(
         if len(batches) != len(sides):
             raise ValueError(f"--batch must be given once for each --side, got {len(batches)} for {len(sides)}")
         set_threads(threads)
+        clock = clock_of(cpu_time, device)
         rows, counts = [], {}
         forms = {name: forms_of(name) for name in names}
         for name in names:
@@ -83,9 +85,9 @@ def main(
                 for name in names
                 for form, one in forms[name].items()
             }
-            times = alternate(works, rounds)
+            times = alternate(works, rounds, clock)
             rows += [_row(name, pixels, photos, times, counts[name]) for name in names]
-        settings = {"rounds": rounds, "device": device, "counts": counts}
+        settings = {"rounds": rounds, "device": device, "cpu_time": cpu_time, "counts": counts}
         report(rows, json, settings | {"batches": dict(zip(map(str, sides), batches, strict=True))})
 
 
@@ -93,7 +95,7 @@ def _row(name: str, side: int, batch: int, times: dict[str, float], counts: dict
     unfused, fused = times[f"{name} unfused"] / batch, times[f"{name} fused"] / batch
     parameters = " -> ".join(f"{counts[form]['parameters'] / 1e6:.2f}" for form in ("unfused", "fused"))
     gmacs = counts["fused"]["multiply_adds"][str(side)] / 1e9
-    notes = f"{1000 / fused:.1f} photos/s, {parameters} M, {gmacs:.2f} GMAC"
+    notes = f"{1000 / fused:.3g} photos/s, {parameters} M, {gmacs:.2f} GMAC"
     return Row(f"{name}, {side} px, batch {batch}", unfused, fused, notes=notes)
 
 

@@ -16,7 +16,7 @@ from backbones import computing
 from counting import count_multiply_adds, count_parameters
 from design_networks import DesignNetwork
 from design_steps import Step, steps
-from timing import JsonOption, RoundsOption, Row, ThreadsOption, alternate, report, set_threads
+from timing import CpuTimeOption, JsonOption, RoundsOption, Row, ThreadsOption, alternate, clock_of, report, set_threads
 from torch import nn
 
 from repvit_sam.console import report_errors
@@ -37,15 +37,17 @@ def main(
     rounds: RoundsOption = 30,
     threads: ThreadsOption = None,
     device: str = "cpu",
+    cpu_time: CpuTimeOption = False,
     json: JsonOption = None,
 ) -> None:
     """Milliseconds of every step, and how many times faster than MobileNetV3-L it is."""
     with report_errors():
         set_threads(threads)
+        clock = clock_of(cpu_time, device)
         networks = {step: fused_network(step) for step in steps()}
         counts = [(count_parameters(one), count_multiply_adds(one, side)) for one in networks.values()]
         works = {step.name: computing(network, side, batch, device) for step, network in networks.items()}
-        times = alternate(works, rounds)
+        times = alternate(works, rounds, clock)
         first = times[next(iter(times))] / batch
         rows, table = [], []
         for step, (parameters, multiply_adds) in zip(networks, counts, strict=True):
@@ -55,7 +57,8 @@ def main(
             rows.append(Row(step.name, first, ours, notes=f"{size}; iPhone 12 {step.iphone_ms} ms, {top1}"))
             table.append({"parameters": parameters, "multiply_adds": multiply_adds, "choice": step.choice})
             table[-1] |= {"iphone_ms": step.iphone_ms, "top1": step.top1}
-        report(rows, json, {"side": side, "batch": batch, "rounds": rounds, "device": device, "steps": table})
+        settings = {"side": side, "batch": batch, "rounds": rounds, "device": device, "cpu_time": cpu_time}
+        report(rows, json, settings | {"steps": table})
 
 
 if __name__ == "__main__":

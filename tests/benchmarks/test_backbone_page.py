@@ -44,17 +44,20 @@ def test_networks_are_timed_fused_against_unfused_and_put_on_the_page(lines_of, 
 
 
 def test_the_ten_steps_are_timed_in_one_run_and_put_on_the_page(lines_of, page_of, tmp_path):
-    lines = lines_of("design.py", "--side", "32", "--rounds", "0", "--json", str(tmp_path / "design.json"))
+    words = ("--side", "32", "--rounds", "0", "--threads", "1", "--cpu-time")
+    lines = lines_of("design.py", *words, "--json", str(tmp_path / "design.json"))
     assert len(lines[4:]) == 10
     assert "iPhone 12 0.65 ms, top-1 not given" in lines[6]
     assert "5.07 M" in lines[-1]
     text, pictures = page_of("design")
     assert text.count("| 9 squeeze-and-excitation in every other block | 5.07 |") == 1
+    assert ", cpu, processor time. Medians of 0 rounds" in text
     assert pictures == {"backbone_design.svg", "backbone_blocks.svg"}
 
 
 def test_wrong_words_and_missing_results_are_named(run, tmp_path):
     assert "--network must be one of repvit_m0_6" in run("backbones.py", "--network", "resnet50")[2]
+    assert "--cpu-time is for --threads 1 on the CPU" in run("design.py", "--device", "cuda", "--cpu-time")[2]
     assert "once for each --side, got 1 for 2" in run("backbones.py", "--batch", "4")[2]
     code, _, errors = run("backbone_page.py", "--results", str(tmp_path))
     assert code == 1
