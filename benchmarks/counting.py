@@ -1,8 +1,8 @@
 """Parameters and multiply-adds of a network.
 
 Multiply-adds by torch's own counter (torch.utils.flop_counter): it sees convolutions, matrix products and attention as
-the network calls them, without computing them. fvcore, which the authors of RepViT use, counts the same and adds norms
-and pooling: about a hundredth, and one package more.
+the network calls them, without computing them. fvcore, which the authors of RepViT use, also counts norms and pooling,
+and would be one package more.
 """
 
 from __future__ import annotations
