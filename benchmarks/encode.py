@@ -15,6 +15,7 @@ from typing import Any
 import segment_anything
 import torch
 import typer
+from counting import count_multiply_adds
 from timing import (
     COFFEE,
     CheckpointsOption,
@@ -31,7 +32,6 @@ from timing import (
     report,
     set_threads,
 )
-from torch.utils.flop_counter import FlopCounterMode
 
 import repvit_sam
 from repvit_sam.backends.choice import native_bf16_on_cpu
@@ -39,14 +39,10 @@ from repvit_sam.console import report_errors
 from repvit_sam.embedding import as_numpy
 
 
-def multiply_adds(checkpoint: str) -> float:
-    """Of one photo through the fused encoder, counted without computing it."""
+def multiply_adds(checkpoint: str) -> int:
+    """Of one photo through the fused encoder."""
     model = repvit_sam.load(checkpoint, "cpu", engine="torch")
-    encoder, side = model.image_encoder.to("meta"), model.canvas_size  # shapes without numbers
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        encoder(torch.empty(1, 3, side, side, device="meta"))
-    return counter.get_total_flops() / 2
+    return count_multiply_adds(model.image_encoder, model.canvas_size)
 
 
 def matrix_rates(device: str, side: int) -> dict[str, float]:

@@ -71,20 +71,20 @@ def pictures_of(reports: dict[str, Any]) -> str:
     return "\n".join(["", "", *lines]) if lines else ""
 
 
-def put_between(text: str, content: str) -> str:
+def put_between(text: str, content: str, begin: str = BEGIN, end: str = END) -> str:
     """Replace what stands between the two comments.
 
     Raises:
         ValueError: a comment is missing.
     """
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"README.md must have the lines {BEGIN} and {END}, between which the table is put")
-    return text[: text.index(BEGIN) + len(BEGIN)] + f"\n\n{content}\n\n" + text[text.index(END) :]
+    if begin not in text or end not in text:
+        raise ValueError(f"the page must have the lines {begin} and {end}, between which the table is put")
+    return text[: text.index(begin) + len(begin)] + f"\n\n{content}\n\n" + text[text.index(end) :]
 
 
 def plot_speed(reports: dict[str, Any], path: Path) -> None:
     """Opening a photo by checkpoint and engine, the reference beside it; a line where one click stands."""
-    plots = _matplotlib()
+    plots = import_pyplot()
     rows = reports["encode"]["rows"]
     figure, axes = plots.subplots(figsize=(7, 0.5 * len(rows) + 1.2), layout="constrained")
     labels = [row["case"].removeprefix("encode, ") for row in rows]
@@ -98,12 +98,12 @@ def plot_speed(reports: dict[str, Any], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("ms to open a photo")
     axes.legend(loc="lower right")
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def plot_prompt_count(reports: dict[str, Any], path: Path) -> None:
     """Time by number of boxes in one call."""
-    plots = _matplotlib()
+    plots = import_pyplot()
     rows = reports["prompt_count"]["rows"]
     counts = [int(row["case"].split()[0]) for row in rows]
     figure, axes = plots.subplots(figsize=(7, 3.2), layout="constrained")
@@ -112,11 +112,11 @@ def plot_prompt_count(reports: dict[str, Any], path: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel="boxes in one call", ylabel="ms, masks and RLE")
     axes.grid(alpha=0.3)
     axes.legend()
-    _save(figure, path)
+    save_picture(figure, path)
 
 
-def _matplotlib() -> Any:
-    """Imported here: only this program needs it."""
+def import_pyplot() -> Any:
+    """Imported here: only programs that draw need it."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -126,7 +126,8 @@ def _matplotlib() -> Any:
     return pyplot
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_picture(figure: Any, path: Path) -> None:
+    """Write it, the same bytes each time, and print its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     typer.echo(path)

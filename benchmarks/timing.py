@@ -38,6 +38,9 @@ PrecisionOption = Annotated[str | None, typer.Option(help="of engines that are g
 PhotoOption = Annotated[Path, typer.Option(help="the photo to open")]
 RoundsOption = Annotated[int, typer.Option(min=0, help="counted rounds, after one to warm up; 0 counts that one")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads; by default one a core")]
+CpuTimeOption = Annotated[
+    bool, typer.Option("--cpu-time", help="on one thread, count this process's time alone: others work on the machine")
+]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="write the rows to this file as well")]
 
 COFFEE = repvit_sam.example_photo("coffee")
@@ -73,19 +76,39 @@ class Row:
         return line.rstrip()
 
 
-def alternate(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def alternate(
+    works: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Call all works in turn (A B A B), one round to warm up and then ``rounds`` -> median milliseconds of each.
 
     With no rounds the first one counts, for what happens only once.
+
+    Args:
+        clock: in seconds; ``time.process_time`` counts this process alone, where others work beside it.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
         for name, work in works.items():
-            start = time.perf_counter()
+            start = clock()
             work()
             if turn or not rounds:
-                times[name].append((time.perf_counter() - start) * 1000)
+                times[name].append((clock() - start) * 1000)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def clock_of(cpu_time: bool, device: str) -> Callable[[], float]:
+    """The clock for ``alternate``, after ``set_threads``.
+
+    Raises:
+        ValueError: the time of one thread was asked for, and there are several or a GPU.
+    """
+    if not cpu_time:
+        return time.perf_counter
+    if device != "cpu" or torch.get_num_threads() > 1:
+        raise ValueError(
+            "--cpu-time is for --threads 1 on the CPU; several threads add up to more than the clock's time"
+        )
+    return time.process_time
 
 
 def set_threads(threads: int | None) -> None:

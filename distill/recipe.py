@@ -31,7 +31,11 @@ class StudentConfig(_Part):
     """The network that learns."""
 
     variant: str = "repvit_m2_3"
-    start: str | None = Field(None, description="checkpoint to start from, or 'imagenet'; null starts from nothing")
+    start: str | None = Field(
+        None,
+        description="checkpoint to start from; 'imagenet' for timm's weights, 'imagenet:FILE' for a RepViT classifier "
+        "of your own; null starts from nothing",
+    )
     neck_from_teacher: bool = Field(True, description="start the neck's second half from the teacher's (same shapes)")
 
 

@@ -14,7 +14,7 @@ from repvit_sam.modeling.sam import SamModel
 from .recipe import RecipeError, StudentConfig, Trained
 from .teacher import norms_in_float32
 
-IMAGENET = "imagenet"  # stands for timm's weights
+IMAGENET = "imagenet"  # stands for timm's weights; with ":FILE" behind it, for those of the file
 
 
 def build_student(config: StudentConfig, teacher: SamModel, canvas_size: int) -> SamModel:
@@ -29,10 +29,11 @@ def build_student(config: StudentConfig, teacher: SamModel, canvas_size: int) ->
         RecipeError: it holds another variant.
         ConnectionError: ImageNet weights cannot be fetched.
     """
-    student = build_repvit_sam(config.variant, canvas=canvas_size, pretrained=config.start == IMAGENET)
+    imagenet = _imagenet_start(config.start)
+    student = build_repvit_sam(config.variant, canvas=canvas_size, pretrained=imagenet)
     student.prompt_encoder.load_state_dict(teacher.prompt_encoder.state_dict())
     student.mask_decoder.load_state_dict(teacher.mask_decoder.state_dict())
-    if config.start and config.start != IMAGENET:
+    if config.start and imagenet is False:
         checkpoint = read_checkpoint(find_checkpoint(config.start))
         if checkpoint.variant != config.variant:
             raise RecipeError(f"student.start is a {checkpoint.variant}, but student.variant is {config.variant}")
@@ -43,6 +44,14 @@ def build_student(config: StudentConfig, teacher: SamModel, canvas_size: int) ->
             mine.load_state_dict(theirs.state_dict())
     norms_in_float32(student)
     return student
+
+
+def _imagenet_start(start: str | None) -> bool | str:
+    """What ``build_repvit_sam`` takes as ``pretrained``."""
+    name, colon, file = (start or "").partition(":")
+    if name != IMAGENET:  # also a path with a drive letter
+        return False
+    return file if colon else True
 
 
 def set_trained(student: SamModel, parts: tuple[Trained, ...]) -> None:

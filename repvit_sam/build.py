@@ -26,7 +26,7 @@ def build_repvit_sam(
     variant: str = "repvit_m2_3",
     checkpoint: str | os.PathLike[str] | None = None,
     canvas: int | None = None,
-    pretrained: bool = False,
+    pretrained: bool | str | os.PathLike[str] = False,
     device: str | torch.device = "cpu",
 ) -> SamModel:
     """Build one model, unfused and in eval mode.
@@ -36,11 +36,12 @@ def build_repvit_sam(
         checkpoint: weights of this variant, by a name from ``repvit-sam weights list`` or a path; None: random ones.
         canvas: side of the canvas in pixels, a multiple of 64 up to 4096; None takes the checkpoint's, else 1024.
             SAM's ViTs work on 1024 only.
-        pretrained: start the image encoder from timm's ImageNet weights (not together with ``checkpoint``).
+        pretrained: start the image encoder from ImageNet weights (not together with ``checkpoint``). True: timm's,
+            which it downloads; a path: a RepViT classifier as timm's train.py or the authors' main.py writes it.
         device: "auto", or a device as torch names it; checked before the file is read.
 
     Raises:
-        CheckpointError: the file cannot be read or holds another variant.
+        CheckpointError: a file cannot be read or holds another variant.
         ValueError: unknown variant, canvas or device.
         ConnectionError: ``pretrained`` weights cannot be downloaded.
 
@@ -50,8 +51,8 @@ def build_repvit_sam(
         >>> model.canvas_size, sum(p.numel() for p in model.image_encoder.parameters())
         (512, 5406944)
     """
-    if pretrained and checkpoint is not None:
-        raise ValueError("give either checkpoint or pretrained=True, not both")
+    if pretrained is not False and checkpoint is not None:
+        raise ValueError("give either checkpoint or pretrained, not both")
     chosen = pick_device(device)
     if checkpoint is None:
         model = build_network(variant, CANVAS_SIZE if canvas is None else canvas, pretrained)

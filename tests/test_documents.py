@@ -51,12 +51,23 @@ def test_the_python_of_text_prompts_runs(tmp_path, monkeypatch, coffee):
     assert names["masks"].shape == (1, 1, 400, 600)
 
 
+def test_the_python_of_the_backbone_runs():
+    (code, start) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "backbone.md").read_text(encoding="utf-8"), re.S
+    )
+    names: dict = {}
+    exec(compile(code, "docs/backbone.md", "exec"), names)
+    assert names["network"](torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
+    assert "pretrained=" in start
+
+
 def test_the_commands_of_the_readme_exist():
     from typer.testing import CliRunner
 
     from repvit_sam.cli import app
 
-    documents = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("text.md", "annotating.md")]
+    names = ("text", "annotating", "backbone")
+    documents = [(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in names]
     for line in re.findall(r"^(?: {4})?repvit-sam (.*?)(?:\s+#.*)?$", "\n".join([README, *documents]), re.M):
         words = [word for word in line.split()[:2] if word.isalpha() and word not in ("default",)]
         result = CliRunner().invoke(app, [*words, "--help"])
@@ -70,6 +81,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/annotating.md",
     "docs/architecture.md",
+    "docs/backbone.md",
     "docs/deployment.md",
     "docs/integrations.md",
     "docs/page.md",
@@ -108,6 +120,7 @@ def test_files_that_documents_name_exist(name):
         ("detector_boxes.py", [PHOTOS / "coffee.jpg", "result.json", "170,12,425,282", "0,0,90,80"]),
         ("picture_strip.py", ["result.jpg", 2]),
         ("teacher_and_student.py", ["result.jpg", "small", "small"]),
+        ("receptive_field.py", ["result.webp", "small", 256]),
     ],
 )
 def test_the_examples_run(script, words, tmp_path, monkeypatch):

@@ -12,12 +12,13 @@ from .registry import ALIASES, CHECKPOINTS, CheckpointEntry, find_checkpoint
 
 if TYPE_CHECKING:
     from .key_mapping import Layout
-    from .reading import Checkpoint, load_weights, read_checkpoint
+    from .reading import Checkpoint, load_backbone, load_weights, read_checkpoint
     from .writing import save_checkpoint
 
 _HOMES = {
     "Checkpoint": ".reading",
     "Layout": ".key_mapping",
+    "load_backbone": ".reading",
     "load_weights": ".reading",
     "read_checkpoint": ".reading",
     "save_checkpoint": ".writing",
@@ -30,6 +31,7 @@ __all__ = [
     "CheckpointEntry",
     "Layout",
     "find_checkpoint",
+    "load_backbone",
     "load_weights",
     "read_checkpoint",
     "save_checkpoint",

@@ -130,6 +130,23 @@ def from_own(state: Mapping[str, Tensor], layout: Layout, variant: str) -> State
     return dict(state)
 
 
+def backbone_to_own(state: Mapping[str, Tensor]) -> State:
+    """An ImageNet classifier in timm's names or its authors' -> the names of an encoder's body in ``Layout.OWN``.
+
+    Its heads are left out. The authors' names are those of ``Layout.PUBLISHED`` without ``image_encoder.``.
+
+    Raises:
+        CheckpointError: the names are of no RepViT, or it has a depth that no encoder has.
+    """
+    if any(key.startswith("features.") for key in state):
+        kept = {f"image_encoder.{key}": value for key, value in state.items() if key.startswith("features.")}
+        return to_own(kept, Layout.PUBLISHED)
+    if any(key.startswith("stem.conv1.c.") for key in state):
+        return {f"image_encoder.body.{key}": v for key, v in state.items() if not key.startswith("head.")}
+    some = ", ".join(list(state)[:3])
+    raise CheckpointError(f"its names are of no RepViT classifier, timm's or its authors' (its first keys: {some})")
+
+
 def _count_blocks(state: Iterable[str], prefix: str) -> int:
     return len({key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)})
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..canvas import CANVAS_SIZE, check_canvas_size
 from ..errors import CheckpointError
-from .key_mapping import Layout, State, detect_layout, detect_variant, to_own
+from .key_mapping import Layout, State, backbone_to_own, detect_layout, detect_variant, to_own
 from .pickle_bombs import PickleBombError, check_pickle
 
 _LEGACY_PICKLES = 5
@@ -100,6 +100,28 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     )
 
 
+def load_backbone(body: nn.Module, variant: str, path: str | os.PathLike[str]) -> None:
+    """Copy the weights of an ImageNet classifier into the body of an image encoder; its heads are left out.
+
+    Args:
+        body: of ``variant``, unfused.
+        path: a safetensors file or a PyTorch file of plain tensors, with timm's names or its authors'.
+
+    Raises:
+        CheckpointError: the file cannot be read, is no RepViT classifier, holds another variant, or is fused.
+    """
+    path, prefix = Path(path), "image_encoder.body."
+    state, _ = _read_state(path)
+    try:
+        own = backbone_to_own(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} cannot start an image encoder: {error}") from None
+    found = detect_variant(own)
+    if found != variant:
+        raise CheckpointError(f"{path} holds {found or 'a RepViT of unknown size'}, not {variant}; build that variant")
+    _copy(body, {key.removeprefix(prefix): value for key, value in own.items()}, path, variant)
+
+
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Copy the weights into a model of the same variant; every key and shape must fit.
 
@@ -111,8 +133,12 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
             f"{checkpoint.path} holds an image encoder without a decoder; add SAM's first: "
             f"repvit-sam weights convert {checkpoint.path} OUT.safetensors"
         )
-    state = dict(checkpoint.state)
-    expected = model.state_dict()
+    _copy(model, checkpoint.state, checkpoint.path, checkpoint.variant)
+
+
+def _copy(network: nn.Module, state: State, path: Path, variant: str) -> None:
+    state = dict(state)
+    expected = network.state_dict()
     # the batch norms' step counters, which exports and conversions leave out, are not needed
     state |= {k: v for k, v in expected.items() if k.endswith(".num_batches_tracked") and k not in state}
     problems = [
@@ -128,9 +154,9 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
         ),
     ]
     if problems:
-        raise CheckpointError(f"{checkpoint.path} does not fit {checkpoint.variant}: {'; '.join(problems)}")
+        raise CheckpointError(f"{path} does not fit {variant}: {'; '.join(problems)}")
     # fp16 saves space in the file; computation is in float32
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
 
 
 def _some(what: str, names: list[str]) -> list[str]:

@@ -11,9 +11,16 @@ from ..console import report_errors
 from .options import CheckpointOption
 
 OutOption = Annotated[Path, typer.Option(help="folder for the files")]
-PartOption = Annotated[str, typer.Option(help="encoder, decoder, both")]
-CanvasOption = Annotated[int | None, typer.Option(help="side of the canvas in pixels; the checkpoint's by default")]
+PartOption = Annotated[str, typer.Option(help="encoder, decoder, both; backbone: the classifier, to time it")]
+VariantOption = Annotated[
+    str | None, typer.Option(help="backbone: repvit_m0_6, m0_9 (by default), m1_0, m1_1, m1_5 or m2_3")
+]
+CanvasOption = Annotated[
+    int | None, typer.Option(help="side of the canvas in pixels; by default the checkpoint's, for a backbone 224")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="overwrite what is there")]
+
+BACKBONE = "backbone"  # the part that is no part of a SAM
 
 app = typer.Typer(help="Files for phones, browsers and other runtimes: Core ML and ONNX.", no_args_is_help=True)
 
@@ -23,6 +30,7 @@ def export_to_coreml(
     out: OutOption,
     checkpoint: CheckpointOption = "default",
     part: PartOption = "both",
+    variant: VariantOption = None,
     precision: Annotated[str, typer.Option(help="fp16, fp32, or 8-bit weights: palette8, linear8")] = "fp16",
     canvas: CanvasOption = None,
     tensor: Annotated[
@@ -38,6 +46,10 @@ def export_to_coreml(
     Example: repvit-sam export coreml --checkpoint small --out phone
     """
     with report_errors():
+        if part == BACKBONE:
+            _refuse_for_backbone({"--checkpoint": checkpoint != "default", "--tensor": tensor, "--upscaled": upscaled})
+            return _export_backbone("coreml", variant, out, precision, canvas, force)
+        _refuse_variant(variant)
         from ..export import ExportConfig, export_coreml
 
         config = ExportConfig(
@@ -52,6 +64,7 @@ def export_to_onnx(
     out: OutOption,
     checkpoint: CheckpointOption = "default",
     part: PartOption = "both",
+    variant: VariantOption = None,
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8")] = "fp32",
     canvas: CanvasOption = None,
     calibrate: Annotated[Path | None, typer.Option(help="int8: a folder of photographs")] = None,
@@ -72,6 +85,12 @@ def export_to_onnx(
     Example: repvit-sam export onnx --checkpoint small --out onnx
     """
     with report_errors():
+        if part == BACKBONE:
+            given: dict[str, object] = {"--calibrate": calibrate, "--picture": picture, "--single-mask": single_mask}
+            given |= {"--checkpoint": checkpoint != "default", "--convention": convention}
+            _refuse_for_backbone(given)
+            return _export_backbone("onnx", variant, out, precision, canvas, force)
+        _refuse_variant(variant)
         from ..export import ExportConfig, export_onnx
 
         config = ExportConfig(
@@ -79,6 +98,35 @@ def export_to_onnx(
         )
         for path in export_onnx(config, calibrate, picture, single_mask, convention, log=_to_stderr):
             typer.echo(path)
+
+
+def _export_backbone(
+    runtime: str, variant: str | None, out: Path, precision: str, side: int | None, force: bool
+) -> None:
+    from ..export.backbone import BACKBONE_SIDE, BackboneConfig, export_backbone
+
+    config = BackboneConfig(
+        variant=variant or "repvit_m0_9",
+        out=out,
+        runtime=runtime,
+        precision=precision,
+        side=BACKBONE_SIDE if side is None else side,
+        force=force,
+    )
+    for path in export_backbone(config, log=_to_stderr):
+        typer.echo(path)
+
+
+def _refuse_for_backbone(given: dict[str, object]) -> None:
+    """Options of an encoder or decoder: a backbone has fresh weights and one form."""
+    for option, value in given.items():
+        if value:
+            raise ValueError(f"--part backbone has fresh weights and one form; leave {option} out")
+
+
+def _refuse_variant(variant: str | None) -> None:
+    if variant is not None:
+        raise ValueError(f"--variant is for --part backbone; a checkpoint says its own, got {variant!r}")
 
 
 def _to_stderr(line: str) -> None:

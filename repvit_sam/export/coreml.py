@@ -77,7 +77,7 @@ class CoreMLExporter:
             package = convert_encoder(model, self.precision, self.picture)
         else:
             package = convert_decoder(model, self.precision, self.upscaled)
-        _set_metadata(package, metadata)
+        set_metadata(package, metadata)
         package.save(str(path))
 
     def compare(self, reference: PyTorchReference, part: str, path: Path) -> Comparison:
@@ -119,7 +119,7 @@ def convert_encoder(model: SamModel, precision: str, picture: bool) -> Any:
     else:
         network, example = model.image_encoder, (canvas,)
         inputs = [ct.TensorType("canvas", shape=(1, 3, side, side), dtype=np.float32)]
-    return _convert(network, example, inputs, {"image_embedding": _float_type(precision)}, precision)
+    return convert_network(network, example, inputs, {"image_embedding": float_type(precision)}, precision)
 
 
 def convert_decoder(model: SamModel, precision: str, upscaled: bool = False, slots: int = PROMPT_SLOTS) -> Any:
@@ -139,16 +139,17 @@ def convert_decoder(model: SamModel, precision: str, upscaled: bool = False, slo
         "has_mask_input": (1,),
     }
     # the embedding has the type of the encoder's output; coordinates need more precision than fp16 has
-    dtypes = {name: np.float32 for name in shapes} | {"image_embedding": _float_type(precision)}
+    dtypes = {name: np.float32 for name in shapes} | {"image_embedding": float_type(precision)}
     inputs = [ct.TensorType(name, shape=shape, dtype=dtypes[name]) for name, shape in shapes.items()]
     outputs = {"low_res_logits": np.float32, "iou_predictions": np.float32}
     if upscaled:
         outputs["logits"] = np.float32
     example = tuple(torch.zeros(shape) for shape in shapes.values())
-    return _convert(CoreMLDecoderModule(model, upscaled).eval(), example, inputs, outputs, precision)
+    return convert_network(CoreMLDecoderModule(model, upscaled).eval(), example, inputs, outputs, precision)
 
 
-def _set_metadata(package: Any, metadata: ExportMetadata) -> None:
+def set_metadata(package: Any, metadata: ExportMetadata) -> None:
+    """Text for a person who opens the package in Xcode, and key-value pairs."""
     package.short_description = metadata.description
     package.author, package.license, package.version = AUTHOR, LICENCE, __version__
     package.user_defined_metadata.update(metadata.as_strings())
@@ -158,9 +159,17 @@ def _set_metadata(package: Any, metadata: ExportMetadata) -> None:
         package.output_description[tensor.name] = tensor.meaning
 
 
-def _convert(
+def convert_network(
     network: nn.Module, example: tuple[Tensor, ...], inputs: list[Any], outputs: dict[str, Any], precision: str
 ) -> Any:
+    """A network of any kind, fused, as a coremltools ``MLModel``.
+
+    Args:
+        example: inputs to trace it with.
+        inputs: as coremltools describes them (``ImageType``, ``TensorType``).
+        outputs: name -> NumPy type.
+        precision: one of ``COREML_PRECISIONS``.
+    """
     ct = import_coremltools()
     half = ct.transform.FP16ComputePrecision(op_selector=lambda op: not _leads_to_sin_or_cos(op))
     with quiet_coremltools(), torch.no_grad():
@@ -177,7 +186,8 @@ def _convert(
     return quantize_coreml_weights(package, precision)
 
 
-def _float_type(precision: str) -> Any:
+def float_type(precision: str) -> Any:
+    """NumPy's type of what a network of this precision gives."""
     return np.float32 if precision == "fp32" else np.float16
 
 

@@ -39,6 +39,10 @@ class ExportMetadata:
     @property
     def description(self) -> str:
         """One line for a person who opens the file."""
+        if self.part == "backbone":
+            return (
+                f"RepViT classifier of fresh weights, for timing ({self.variant}, {self.canvas} px, {self.precision})"
+            )
         what = {"encoder": "image encoder", "decoder": "prompt encoder and mask decoder"}[self.part]
         return f"RepViT-SAM {what} ({self.variant}, canvas {self.canvas}, {self.precision})"
 
@@ -52,7 +56,7 @@ class ExportMetadata:
             "checkpoint": self.checkpoint,
             "checkpoint_sha256": self.checkpoint_sha256,
             "encoder_fingerprint": self.encoder_fingerprint,
-            "point_labels": json.dumps(POINT_LABELS),
+            **({} if self.part == "backbone" else {"point_labels": json.dumps(POINT_LABELS)}),
             "licence": LICENCE,
             "author": AUTHOR,
             "version": __version__,

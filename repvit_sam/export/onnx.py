@@ -133,7 +133,7 @@ class OnnxExporter:
             to_int8(unquantized, path, self.photos, feeds, self._log_calibration)
         else:
             os.replace(unquantized, path)
-        _set_metadata(path, metadata)
+        set_metadata(path, metadata)
         check_onnx_file(path)
 
     def compare(self, reference: PyTorchReference, part: str, path: Path) -> Comparison:
@@ -159,7 +159,7 @@ def write_encoder(model: SamModel, path: Path, encoder_input: EncoderInput = CAN
     side = model.canvas_size
     names = [spec.name for spec in encoder_input.specs(side)]
     network, example = encoder_input.network(model), encoder_input.example(side)
-    _write(network, example, path, names, [OUTPUT], encoder_input.open_axes)
+    write_network(network, example, path, names, [OUTPUT], encoder_input.open_axes)
 
 
 def write_decoder(model: SamModel, path: Path, single_mask: bool = False, empty_slots: bool = False) -> None:
@@ -190,7 +190,7 @@ def write_decoder(model: SamModel, path: Path, single_mask: bool = False, empty_
     }
     outputs = ["masks", "iou_predictions", "low_res_masks"]
     network = OnnxDecoderModule(model, single_mask, empty_slots)
-    _write(network, tuple(example.values()), path, list(example), outputs, open_axes)
+    write_network(network, tuple(example.values()), path, list(example), outputs, open_axes)
 
 
 def check_onnx_file(path: Path) -> None:
@@ -202,7 +202,7 @@ def check_onnx_file(path: Path) -> None:
         raise ExportError(f"{path.name} is not a valid ONNX file: {str(error).splitlines()[0]}") from error
 
 
-def _write(
+def write_network(
     network: nn.Module,
     example: tuple[Tensor, ...],
     path: Path,
@@ -210,6 +210,16 @@ def _write(
     outputs: list[str],
     open_axes: dict[str, dict[int, str]],
 ) -> None:
+    """Write a network of any kind, and make the file small.
+
+    Args:
+        example: inputs to trace it with.
+        inputs, outputs: names.
+        open_axes: axes whose length is open, as ``torch.onnx.export`` takes them.
+
+    Raises:
+        ExportError: the file is no valid ONNX.
+    """
     onnx, onnxslim = import_onnx()
     # torch's newer exporter (dynamo) ties the mask's batch size of 1 to the number of prompts; the older one does not
     older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
@@ -230,7 +240,8 @@ def _write(
     check_onnx_file(path)
 
 
-def _set_metadata(path: Path, metadata: ExportMetadata) -> None:
+def set_metadata(path: Path, metadata: ExportMetadata) -> None:
+    """Text for a person who opens the file, and key-value pairs."""
     onnx, _ = import_onnx()
     model = onnx.load(str(path))
     model.doc_string, model.producer_name, model.producer_version = metadata.description, "repvit-sam", __version__

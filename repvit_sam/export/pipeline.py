@@ -54,7 +54,7 @@ def run_export(config: ExportConfig, exporter: Exporter, log: Log) -> list[Path]
     names = {part: f"{part}{exporter.suffix}" for part in config.parts}
     if config.canvas is not None:  # the checkpoint's own is checked once it is read
         _check_canvas(config.canvas, exporter)
-    _check_out(config, names.values())
+    check_out(config.out, names.values(), config.force)
     log(f"reading {config.checkpoint}")
     model = _load(config, exporter)
     traceable, reference = prepare(model), PyTorchReference(model)
@@ -78,14 +78,15 @@ def _check_canvas(canvas: int, exporter: Exporter) -> None:
         raise ValueError(f"canvas must be at most {exporter.max_canvas} for {exporter.runtime}, got {canvas}")
 
 
-def _check_out(config: ExportConfig, names: Iterable[str]) -> None:
-    existing = [str(config.out / name) for name in names if (config.out / name).exists()]
-    if existing and not config.force:
+def check_out(out: Path, names: Iterable[str], force: bool) -> None:
+    """Raise ExportError where files of these names would be overwritten, or ``out`` is no folder of exports."""
+    existing = [str(out / name) for name in names if (out / name).exists()]
+    if existing and not force:
         raise ExportError(f"{' and '.join(existing)} exist{'s' * (len(existing) == 1)}; --force overwrites")
-    if config.out.exists() and not config.out.is_dir():
-        raise ExportError(f"{config.out} is a file; --out takes a folder")
-    if (config.out / MANIFEST).exists():
-        read_manifest(config.out / MANIFEST)  # raises where it is damaged, before the work
+    if out.exists() and not out.is_dir():
+        raise ExportError(f"{out} is a file; --out takes a folder")
+    if (out / MANIFEST).exists():
+        read_manifest(out / MANIFEST)  # raises where it is damaged, before the work
 
 
 def _load(config: ExportConfig, exporter: Exporter) -> SamModel:

@@ -79,6 +79,12 @@ def photo_spec(canvas: int) -> TensorSpec:
     return TensorSpec("input_image", "(H, W, 3)", f"RGB, 0..255: the photo with its long side resized to {canvas}")
 
 
+def backbone_signature(side: int, classes: int) -> Signature:
+    """A classifier of pictures, as its authors export it: the network sees pixels as they are."""
+    image = TensorSpec("image", f"(1, 3, {side}, {side})", "RGB, 0..255, not normalised")
+    return Signature((image,), (TensorSpec("logits", f"(1, {classes})", "before softmax"),))
+
+
 def coreml_decoder_signature(canvas: int, upscaled: bool, slots: int) -> Signature:
     """A Core ML decoder: one prompt for each call, with a fixed number of slots for points."""
     inputs = _decoder_inputs(canvas, "image_embedding", "1", str(slots), "low_res_logits")

@@ -12,6 +12,7 @@ SAM's own ViTs come from segment_anything (see sam.py). Parameter names are timm
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ from timm.models import repvit, tiny_vit
 from torch import Tensor, nn
 
 from ..canvas import CANVAS_SIZE, EMBEDDING_CHANNELS, check_canvas_size
+from ..checkpoints import load_backbone
+from .backbone import BACKBONES, fuse_children
+
+Pretrained = bool | str | os.PathLike[str]  # whether, or from which file, an encoder starts from ImageNet weights
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,16 @@ class ImageEncoder(nn.Module):
     Args:
         variant: a key of ``TIMM_ENCODERS``.
         canvas_size: side of the canvas in pixels, a multiple of 64 up to 4096; the weights do not depend on it.
-        pretrained: start from timm's ImageNet weights (timm downloads them from its hub).
+        pretrained: start from ImageNet weights. True: timm's, which it downloads from its hub; a path: a classifier of
+            the same RepViT, as timm's train.py or the authors' main.py writes it.
 
     Raises:
-        ValueError: an unknown variant, or an unsupported canvas size.
-        ConnectionError: the ``pretrained`` weights cannot be downloaded.
+        ValueError: an unknown variant, an unsupported canvas size, or a file for another family than RepViT.
+        CheckpointError: the file holds no such classifier.
+        ConnectionError: timm's weights cannot be downloaded.
     """
 
-    def __init__(self, variant: str, canvas_size: int = CANVAS_SIZE, pretrained: bool = False) -> None:
+    def __init__(self, variant: str, canvas_size: int = CANVAS_SIZE, pretrained: Pretrained = False) -> None:
         super().__init__()
         if variant not in TIMM_ENCODERS:
             raise ValueError(f"unknown image encoder {variant!r}; known: {', '.join(TIMM_ENCODERS)}")
@@ -90,30 +97,25 @@ def fuse_batch_norms(encoder: ImageEncoder) -> None:
     """Fold every batch norm and every RepVGG branch into one convolution, in place, for inference.
 
     The result stays the same (to 1e-4 on embeddings of standard deviation 1); a fused network cannot be trained
-    further. timm's blocks have a method for it, ``fuse()``.
+    further.
     """
-    _fuse_children(encoder.body)
+    fuse_children(encoder.body)
 
 
-def _fuse_children(module: nn.Module) -> None:
-    for name, child in list(module.named_children()):
-        fuse: Any = getattr(child, "fuse", None)
-        if fuse:
-            setattr(module, name, fuse())
-        else:
-            _fuse_children(child)
-
-
-def _build_body(variant: str, pretrained: bool) -> nn.Module:
-    family = TIMM_ENCODERS[variant]
+def _build_body(variant: str, pretrained: Pretrained) -> nn.Module:
+    family, from_hub = TIMM_ENCODERS[variant], pretrained is True
     try:
-        body = family.build(pretrained=pretrained, num_classes=0)
+        body = family.build(pretrained=from_hub, num_classes=0)
     except Exception as error:
-        if not pretrained:
+        if not from_hub:
             raise
         raise ConnectionError(
             f"timm cannot download the ImageNet weights of {variant} ({type(error).__name__}: {error}); "
             "connect to the internet once, or build with pretrained=False and load a checkpoint"
         ) from error
     body.head = nn.Identity()  # TinyViT's head has a norm even without classes
+    if not isinstance(pretrained, bool):
+        if variant not in BACKBONES:
+            raise ValueError(f"pretrained takes a file for a RepViT, got one for {variant}; use pretrained=True")
+        load_backbone(body, variant, pretrained)
     return body

@@ -14,7 +14,7 @@ from ..canvas import CANVAS_SIZE, EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PIXEL_ME
 from ..checkpoints import Checkpoint, Layout, save_checkpoint
 from ..embedding import encoder_fingerprint
 from ..errors import CheckpointError
-from .image_encoder import TIMM_ENCODERS, ImageEncoder, fuse_batch_norms
+from .image_encoder import TIMM_ENCODERS, ImageEncoder, Pretrained, fuse_batch_norms
 
 # SAM's own encoders, from segment_anything: canvas of 1024 only, nothing to fuse
 SAM_VITS: dict[str, Callable[..., Sam]] = {
@@ -96,18 +96,19 @@ class SamModel(Sam):  # type: ignore[misc]
         save_checkpoint(checkpoint, path, half=half)
 
 
-def build_network(variant: str, canvas_size: int, pretrained: bool = False) -> SamModel:
-    """A network with random weights, or with an image encoder from timm's ImageNet weights.
+def build_network(variant: str, canvas_size: int, pretrained: Pretrained = False) -> SamModel:
+    """A network with random weights, or with an image encoder from ImageNet weights (see ``ImageEncoder``).
 
     Raises:
-        ValueError: unknown variant, or a canvas size on which this variant cannot work.
+        ValueError: unknown variant, or a canvas size or start with which this variant cannot work.
+        CheckpointError: the ``pretrained`` file holds no classifier of this variant.
         ConnectionError: ``pretrained`` weights cannot be downloaded.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
     check_canvas_size(canvas_size)
     if variant in SAM_VITS:
-        if canvas_size != CANVAS_SIZE or pretrained:
+        if canvas_size != CANVAS_SIZE or pretrained is not False:
             raise ValueError(f"{variant} works with canvas={CANVAS_SIZE} and pretrained=False only")
         sam = SAM_VITS[variant]()
         return SamModel(variant, sam.image_encoder, sam.prompt_encoder, sam.mask_decoder)

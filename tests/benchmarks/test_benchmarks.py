@@ -1,42 +1,9 @@
 import json
 import re
-import runpy
-import sys
-from pathlib import Path
 
 import pytest
 
 import repvit_sam
-
-SCRIPTS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a script with these words as ``python benchmarks/SCRIPT`` would -> exit code, lines of stdout, stderr.
-
-    In this process, so that torch is imported once.
-    """
-
-    def run(script, *words):
-        monkeypatch.setattr(sys, "argv", [script, *words])
-        monkeypatch.syspath_prepend(SCRIPTS)  # as Python does for a script; they import their neighbours
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(SCRIPTS / script), run_name="__main__")
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out.splitlines(), printed.err
-
-    return run
-
-
-@pytest.fixture
-def lines_of(run):
-    def lines(script, *words):
-        code, printed, errors = run(script, *words)
-        assert not code, errors
-        return printed
-
-    return lines
 
 
 @pytest.fixture(scope="session")
@@ -160,12 +127,10 @@ def test_a_precision_that_is_none_is_named(run):
     assert "--coreml must be one of fp16, fp32, palette8, linear8, got fp8" in errors
 
 
-def test_the_bookkeeping_of_annotate_is_timed_without_images(monkeypatch, capsys, tmp_path):
-    words = ["annotate_bookkeeping.py", "--images", "1000", "--json", str(tmp_path / "figures.json")]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit):
-        runpy.run_path(str(SCRIPTS / words[0]), run_name="__main__")
-    figures = json.loads((tmp_path / "figures.json").read_text())
+def test_the_bookkeeping_of_annotate_is_timed_without_images(lines_of, tmp_path):
+    path = tmp_path / "figures.json"
+    lines = lines_of("annotate_bookkeeping.py", "--images", "1000", "--json", str(path))
+    figures = json.loads(path.read_text())
     assert (figures["images"], figures["shards"]) == (1000, 16)
     assert set(figures["bytes"]) == {"plan.index", "plan.json", "plan.jsonl", "records-0.jsonl", "settings.json"}
-    assert capsys.readouterr().out.splitlines()[-1] == "1,000 images, 16 shards, 1 failed"
+    assert lines[-1] == "1,000 images, 16 shards, 1 failed"

@@ -3,6 +3,7 @@ import torch
 
 from repvit_sam.distill.recipe import RecipeError, StudentConfig
 from repvit_sam.distill.student import build_student, parameter_groups, set_trained
+from repvit_sam.modeling.backbone import build_backbone
 
 
 def test_from_nothing_the_decoder_and_the_necks_end_are_the_teachers(teacher):
@@ -26,3 +27,11 @@ def test_only_what_has_more_than_one_axis_decays(teacher):
 def test_a_start_of_another_variant_is_refused(teacher):
     with pytest.raises(RecipeError, match=r"student.start is a repvit_m0_9, but student.variant is repvit_m1_1"):
         build_student(StudentConfig(variant="repvit_m1_1", start="small"), teacher, 128)
+
+
+def test_a_classifier_of_ones_own_is_a_start(teacher, tmp_path):
+    classifier = build_backbone("repvit_m0_9", num_classes=3)
+    torch.save({"state_dict": classifier.state_dict()}, tmp_path / "mine.pth")
+    student = build_student(StudentConfig(variant="repvit_m0_9", start=f"imagenet:{tmp_path}/mine.pth"), teacher, 128)
+    assert torch.equal(student.image_encoder.body.stem.conv1.c.weight, classifier.stem.conv1.c.weight)
+    assert torch.equal(student.image_encoder.neck[3].weight, teacher.image_encoder.neck[3].weight)

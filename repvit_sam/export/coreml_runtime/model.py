@@ -71,6 +71,18 @@ class CoreMLEncoder:
         return self._run({"canvas": canvas})["image_embedding"]
 
 
+class CoreMLBackbone:
+    """A saved backbone.mlpackage: a picture -> logits of its classes."""
+
+    def __init__(self, path: Path) -> None:
+        self._run = _open(path)
+
+    def classify(self, picture: Photo) -> NDArray[np.float32]:
+        """(S, S, 3) uint8 RGB, S as it was exported -> (1, classes)."""
+        image: Any = Image.fromarray(picture) if sys.platform == "darwin" else picture.transpose(2, 0, 1)[None]
+        return self._run({"image": image})["logits"]
+
+
 class CoreMLDecoder:
     """A saved decoder.mlpackage: one prompt for each call, of up to 16 points and box corners."""
 
