@@ -12,7 +12,6 @@ from timm.data import Mixup, create_dataset, create_loader
 from timm.loss import SoftTargetCrossEntropy
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
-from timm.task import TokenDistillationTask
 from timm.utils import ModelEmaV3, dispatch_clip_grad
 
 from repvit_sam.build import build_repvit_sam
@@ -20,6 +19,7 @@ from repvit_sam.modeling.backbone import build_backbone
 
 from ...conftest import PHOTOS
 
+TokenDistillationTask = pytest.importorskip("timm.task", reason="of a later timm").TokenDistillationTask
 SIDE, BATCH = 64, 4
 
 
