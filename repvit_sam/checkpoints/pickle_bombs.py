@@ -7,7 +7,8 @@ A few hundred bytes can name a tuple of tuples of tuples ... that takes no memor
 from __future__ import annotations
 
 import pickletools
-from typing import IO
+from mmap import mmap
+from typing import IO, cast
 
 MOST_PARTS = 20_000_000  # a checkpoint of a thousand tensors has some tens of thousands
 
@@ -16,7 +17,7 @@ class PickleBombError(ValueError):
     """A pickle that is too large when it is written out, or whose stack is not one that Python makes."""
 
 
-def check_pickle(stream: IO[bytes]) -> None:
+def check_pickle(stream: IO[bytes] | mmap) -> None:
     """Go through one pickle, up to its end.
 
     Raises:
@@ -26,7 +27,7 @@ def check_pickle(stream: IO[bytes]) -> None:
     stack: list[int] = []  # how many parts each value on the pickle machine's stack has
     marks: list[int] = []  # heights of the stack
     memo: dict[int, int] = {}
-    for opcode, given, _ in pickletools.genops(stream):
+    for opcode, given, _ in pickletools.genops(cast(IO[bytes], stream)):
         name = opcode.name
         argument = given if isinstance(given, int) else 0
         if name == "MARK":
