@@ -27,7 +27,7 @@ def check_pickle(stream: IO[bytes] | mmap) -> None:
     stack: list[int] = []  # how many parts each value on the pickle machine's stack has
     marks: list[int] = []  # heights of the stack
     memo: dict[int, int] = {}
-    for opcode, given, _ in pickletools.genops(cast("IO[bytes]", stream)):  # of IO it needs read and readline
+    for opcode, given, _ in pickletools.genops(cast(IO[bytes], stream)):
         name = opcode.name
         argument = given if isinstance(given, int) else 0
         if name == "MARK":
