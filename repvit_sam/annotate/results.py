@@ -61,6 +61,11 @@ def is_finished(folder: Path) -> bool:
     return (folder / _DATASET).is_file()
 
 
+def mark_unfinished(folder: Path) -> None:
+    """Say that the folder is not whole any more, before something of it is made again."""
+    (folder / _DATASET).unlink(missing_ok=True)
+
+
 def open_results(folder: Path) -> Results:
     """The results of a folder.
 

@@ -25,7 +25,7 @@ from .forms.choice import find_form
 from .job import AnnotateJob
 from .memory import peak_mib
 from .plan import Plan, first_difference, has_plan, read_plan, write_plan
-from .results import MANIFEST, Results, finish_results, is_finished, write_failures, write_summary
+from .results import MANIFEST, Results, finish_results, is_finished, mark_unfinished, write_failures, write_summary
 from .shard import ShardFolders, is_in_place
 from .sources.listing import Source, list_source
 from .sources.source_image import SourceImage
@@ -119,6 +119,7 @@ class _Run:
         to_do = self._tally.to_do()
         try:
             if to_do:
+                mark_unfinished(self._out)
                 with screen.working(self._look):
                     self._make(to_do)
         finally:
@@ -206,15 +207,19 @@ def _plan_of(source: Source, out: Path, making: Making, running: Running, screen
 
 def _list(source: Source, out: Path, making: Making, folder: Path, screen: Screen) -> Plan:
     listing = list_source(Source(source.address, source.images, source.annotations, source.use, leave_out=out))
-    images = _counted(islice(listing.images, making.limit), screen)
+    images = _counted(islice(listing.images, making.limit), source, screen)
     return write_plan(folder, images, making.shard_size, listing.categories)
 
 
-def _counted(images: Iterator[SourceImage], screen: Screen) -> Iterator[SourceImage]:
-    for number, image in enumerate(images, 1):
-        if number % 1000 == 0:
-            screen.listed(number)
-        yield image
+def _counted(images: Iterator[SourceImage], source: Source, screen: Screen) -> Iterator[SourceImage]:
+    try:
+        for number, image in enumerate(images, 1):
+            if number % 1000 == 0:
+                screen.listed(number)
+            yield image
+    except OSError as error:
+        where = error.filename or source.address
+        raise ValueError(f"{where} cannot be read: {error.strerror or error}") from None
 
 
 @contextmanager

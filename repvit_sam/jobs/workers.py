@@ -71,7 +71,7 @@ def _in_processes(job: Job[Key], keys: Iterable[Key], workers: int) -> Iterator[
             "a worker process died, as it does where memory is short; "
             "give the same command with fewer --workers, and it goes on"
         ) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, GeneratorExit):  # Ctrl-C, or whoever asked has failed
         for child in active_children():  # what they are at may take minutes, and is done again
             if child.pid not in others:
                 child.terminate()

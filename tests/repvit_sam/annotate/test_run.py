@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from repvit_sam.annotate.results import open_results
 from repvit_sam.annotate.sources.files import ImageReader
 from repvit_sam.errors import JobError
 
@@ -91,6 +92,21 @@ def test_a_file_of_the_results_that_is_lost_is_made_again(photos, tmp_path, ligh
     (out / lost).unlink()
     run(photos, out, light_model, form=form)
     assert files_of(out) == before
+
+
+def test_while_a_lost_file_is_made_again_the_results_are_not_whole(photos, tmp_path, light_model, monkeypatch):
+    out = tmp_path / "out"
+    run(photos, out, light_model, form="parquet", limit=2)
+    (out / "masks-00000.parquet").unlink()
+
+    def stop(self, image):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ImageReader, "read", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(photos, out, light_model, form="parquet", limit=2)
+    with pytest.raises(ValueError, match="holds a run that has not ended; let it end first"):
+        open_results(out)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +230,18 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_the_run_goes_on(photos, tmp_
     monkeypatch.undo()
     assert run(photos, tmp_path / "out", light_model).made_now == 2
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+def test_a_source_that_cannot_be_read_is_named(photos, tmp_path, light_model, monkeypatch):
+    from repvit_sam.annotate.sources import listing
+
+    def refuse(system, path, name):
+        raise PermissionError(13, "Permission denied", path)
+
+    (photos / "part.tar").write_bytes(b"")
+    monkeypatch.setattr(listing, "images_of_tar", refuse)
+    with pytest.raises(ValueError, match=r"photos/part.tar cannot be read: Permission denied"):
+        run(photos, tmp_path / "out", light_model)
 
 
 def test_torchrun_is_refused(photos, tmp_path, light_model, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 
 from repvit_sam.errors import JobError
 from repvit_sam.jobs.run import run_job
+from repvit_sam.jobs.workers import make_records
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True)
 class Endless:
-    """A job that says which process has begun a photo, and never ends it."""
+    """A job that says which process has begun a photo, and never ends it, but for one if there is a file ``done``."""
 
     keys: tuple[int, ...]
     folder: Path
@@ -99,7 +100,11 @@ class Endless:
 
     def _work(self, key):
         (self.folder / str(key)).write_text(str(os.getpid()))
-        time.sleep(600)
+        try:
+            (self.folder / "done").unlink()  # for the first that comes
+        except FileNotFoundError:
+            time.sleep(600)
+        return {}
 
 
 def until(condition):
@@ -179,3 +184,14 @@ class Deadly:
 def test_a_worker_that_dies_ends_the_run_in_a_sentence():
     with pytest.raises(JobError, match=r"a worker process died, .* with fewer --workers, and it goes on"):
         run_job(Deadly((1, 2)), None, {}, workers=2)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked at in /proc")
+def test_workers_are_ended_at_once_where_whoever_asked_stops(tmp_path):
+    """One worker has a result, the other would work for ten minutes."""
+    records = make_records(Endless((0, 1), tmp_path), (0, 1), workers=2)
+    Path(tmp_path / "done").touch()
+    key, _ = next(records)
+    until(lambda: (tmp_path / str(1 - key)).exists() and (tmp_path / str(1 - key)).read_text())
+    records.close()
+    assert not is_running(int((tmp_path / str(1 - key)).read_text()))
