@@ -11,6 +11,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -72,14 +73,14 @@ def main(
         for number, path in enumerate(paths, 1):
             content = path.read_bytes()
             bytes_read += len(content)
-            photo = clock.timed("read", lambda content=content: read_photo(content))  # type: ignore[misc]
-            clock.timed("encode", lambda photo=photo: predictor.set_image(photo))  # type: ignore[misc]
-            image = SourceImage(path.name, image_id=number, stem=path.stem)
-            masks = clock.timed("masks", lambda image=image, photo=photo: maker.masks_of(image, photo))  # type: ignore[misc]
+            photo = clock.timed("read", partial(read_photo, content))
+            clock.timed("encode", partial(predictor.set_image, photo))
+            masks = clock.timed("masks", partial(maker.masks_of, SourceImage(path.name, path.name), photo))
             images.append(ImageMasks(number, path.name, path.stem, (photo.shape[0], photo.shape[1]), masks))
         clock.seconds["masks"] -= clock.seconds["encode"]  # masks_of encodes as well
-        sizes = {name: clock.timed(f"write {name}", lambda name=name: write(name, images, Path(scratch) / name))  # type: ignore[misc]
-                 for name in FORMS}  # fmt: skip
+        sizes = {
+            name: clock.timed(f"write {name}", partial(write, name, images, Path(scratch) / name)) for name in FORMS
+        }
         figures: dict[str, Any] = {
             "photos": len(images),
             "masks": sum(len(image.masks) for image in images) / len(images),
@@ -87,7 +88,7 @@ def main(
             "seconds": {stage: round(seconds / len(images), 4) for stage, seconds in clock.seconds.items()},
             "bytes": {name: round(size / len(images)) for name, size in sizes.items()},
         }
-        typer.echo(timing.machine_line() if hasattr(timing, "machine_line") else "")
+        typer.echo(f"{timing.machine()['processor']}, one thread, {ChosenModel(checkpoint, engine).choice.engine}")
         for stage, seconds in figures["seconds"].items():
             typer.echo(f"{stage:14} {seconds * 1000:9.1f} ms a photo")
         for name, size in figures["bytes"].items():

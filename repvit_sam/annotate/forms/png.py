@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...foreign_json import read_foreign_json
 from ...masks import coco_bbox
 from ...rle import decode_rle, encode_rle
 from ..image_masks import ImageMasks, MaskRecord
@@ -47,7 +48,7 @@ class PngForm:
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path. Masks of which nothing is seen are left out."""
         for path in sorted((out / _FOLDER).rglob("*.json")):
-            legend = json.loads(path.read_bytes())
+            legend = read_foreign_json(path)
             labels = np.asarray(Image.open(_map_path(path)))
             found = [_seen(row, labels) for row in legend["labels"]]
             image = legend["image"]

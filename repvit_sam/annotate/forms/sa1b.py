@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from ...foreign_json import read_foreign_json
 from ..image_masks import ImageMasks, MaskRecord
 from .form import ShardWriter
 
@@ -35,7 +36,7 @@ class Sa1bForm:
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path."""
         for path in sorted((out / _FOLDER).rglob("*.json")):
-            content = json.loads(path.read_bytes())
+            content = read_foreign_json(path)
             image = content["image"]
             masks = tuple(MaskRecord.from_json(row) for row in content["annotations"])
             stem = path.relative_to(out / _FOLDER).as_posix().removesuffix(".json")
