@@ -78,6 +78,8 @@ def main(
             masks = clock.timed("masks", partial(maker.masks_of, SourceImage(path.name, path.name), photo))
             images.append(ImageMasks(number, path.name, path.stem, (photo.shape[0], photo.shape[1]), masks))
         clock.seconds["masks"] -= clock.seconds["encode"]  # masks_of encodes as well
+        for name in FORMS:
+            write(name, [], Path(scratch) / f"empty {name}")  # a first call imports
         sizes = {
             name: clock.timed(f"write {name}", partial(write, name, images, Path(scratch) / name)) for name in FORMS
         }

@@ -96,7 +96,7 @@ def write_embeddings(
     done_before = cache.records()["state"] == RowState.DONE
     todo = _missing_batches(cache, items, batch, done_before, rank, world)
     bar = ProgressBar(f"rank {rank}" if world > 1 else "teacher", max(1, len(todo)))
-    started, done, skipped = time.time(), 0, 0
+    started, done, skipped = time.monotonic(), 0, 0
     canvases = read_canvases([item for rows in todo for _, item in rows], teacher.canvas_size, workers, batch)
     with bar:
         for count, rows in enumerate(todo, start=1):
@@ -110,7 +110,7 @@ def write_embeddings(
             encoded = _encode_missing(cache, teacher, good, done_before)
             done += encoded
             bar.advance(count, encoded)
-    typer.echo(f"{done} photos encoded, {skipped} skipped, in {time.time() - started:.0f} s: {cache.folder}", err=True)
+    typer.echo(f"{done} photos encoded, {skipped} skipped, in {time.monotonic() - started:.0f} s: {cache.folder}", err=True)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**30
         typer.echo(f"{bar.images_per_second:.1f} img/s, at most {peak:.1f} GiB of GPU memory", err=True)
