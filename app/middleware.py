@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from tempfile import SpooledTemporaryFile
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,6 +51,9 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        if sum(name == b"content-type" for name, _ in scope["headers"]) > 1:  # readers differ in which they take
+            await _refuse(send, 400, b"send one content-type")
+            return
         is_form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         max_bytes = self._max_form if is_form else self._max_body
         if int(headers.get(b"content-length", b"0") or 0) > max_bytes:
@@ -103,7 +106,8 @@ class WholeFormMiddleware:
             if size is None:
                 return  # the visitor has gone: there is nobody to answer
             form.seek(max(0, size - len(boundary) - 64))
-            if b"--" + boundary + b"--" not in form.read():
+            start = b"\r\n" if form.tell() == 0 else b""  # a form without parts begins with its end
+            if b"\r\n--" + boundary + b"--" not in start + form.read():
                 await _refuse(send, 400, b"the form is incomplete")
                 return
             form.seek(0)
@@ -121,10 +125,11 @@ class WholeFormMiddleware:
 
 
 def _form_boundary(scope: Scope) -> bytes | None:
-    """What separates the parts of a form, or None for other requests."""
-    content_type = dict(scope.get("headers", ())).get(b"content-type", b"")
-    found = re.match(rb'multipart/form-data\s*;.*?boundary=(?:"([^"]+)"|([^;\s]+))', content_type, re.IGNORECASE)
-    return found[1] or found[2] if found and scope["type"] == "http" else None
+    """What separates the parts of a form, as Gradio reads it; None for other requests."""
+    if scope["type"] != "http":
+        return None
+    kind, options = parse_options_header(dict(scope["headers"]).get(b"content-type"))
+    return options.get(b"boundary") if kind == b"multipart/form-data" else None
 
 
 async def _write_body(receive: Receive, file: SpooledTemporaryFile[bytes]) -> int | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..detection_files import BoxEntry, FileDetections
 from ..errors import PhotoError, PromptError
@@ -92,12 +91,16 @@ class MaskMaker:
             return ()
         self._predictor.set_image(photo)
         found: dict[int, MaskRecord] = {}
-        # a single point may mean an object or a part of it: the best of three masks
-        for single in (True, False):
-            numbers = [number for number, prompt in enumerate(prompts) if (len(prompt.points) == 1) is single]
+        # prompts of as many points together: points of padding would change a mask
+        for count in sorted({len(prompt.points) for prompt in prompts}):
+            single = count == 1  # it may mean an object or a part of it: the best of three masks
+            numbers = [number for number, prompt in enumerate(prompts) if len(prompt.points) == count]
             for part in _parts(len(numbers), (photo.shape[0], photo.shape[1]), masks_each=3 if single else 1):
                 chosen = [prompts[number] for number in numbers[part]]
-                masks, ious, _ = self._predictor.predict(*_padded(chosen), multimask_output=single, batched=True)
+                points = np.array([prompt.points for prompt in chosen], dtype=np.float64)  # (B, N, 3)
+                masks, ious, _ = self._predictor.predict(
+                    points[..., :2], points[..., 2].astype(np.int64), multimask_output=single, batched=True
+                )
                 for number, prompt, several, rated in zip(numbers[part], chosen, masks, ious, strict=True):
                     best = best_mask(rated)
                     found[number] = _record(
@@ -120,17 +123,6 @@ def _parts(count: int, photo_hw: tuple[int, int], masks_each: int) -> Iterator[s
     at_once = max(1, min(64, _PIXELS_AT_ONCE // (photo_hw[0] * photo_hw[1] * masks_each)))
     for start in range(0, count, at_once):
         yield slice(start, min(start + at_once, count))
-
-
-def _padded(prompts: Sequence[PointsPrompt]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Points (B, N, 2) and labels (B, N); -1 where a prompt has fewer points than another."""
-    most = max(len(prompt.points) for prompt in prompts)
-    coords, labels = np.zeros((len(prompts), most, 2)), np.full((len(prompts), most), -1)
-    for number, prompt in enumerate(prompts):
-        for place, (x, y, label) in enumerate(prompt.points):
-            coords[number, place] = x, y
-            labels[number, place] = label
-    return coords, labels
 
 
 def _record(

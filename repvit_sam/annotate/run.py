@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import JobError
 from ..jobs.on_ray import RayPlace, make_records_on_ray
-from ..jobs.records import Record, RecordFolder
+from ..jobs.records import SETTINGS, Record, RecordFolder
 from ..jobs.workers import make_records
 from .config import Making, Running
 from .forms.choice import find_form
@@ -90,9 +90,10 @@ def annotate(source: Source, out: Path, making: Making, running: Running, screen
         raise ValueError("torchrun would start a run in each process; leave it out, and give --workers or --runner ray")
     out = out.absolute()
     find_form(making.form)  # whether its library is here
-    if is_finished(out) and not (out / MANIFEST).is_dir():
-        raise ValueError(f"{out} holds other results; give another --out")
+    _check_ours(out)
     with _disk_errors(out), _alone_in(out):
+        if not has_plan(out / MANIFEST):  # nothing was begun: another source was mistyped, or its listing stopped
+            (out / MANIFEST / SETTINGS).unlink(missing_ok=True)
         records = RecordFolder(out / MANIFEST, making.settings(source))
         plan = _plan_of(source, out, making, running, screen)
         return _Run(plan, out, making, running, records).go(screen)
@@ -220,6 +221,12 @@ def _counted(images: Iterator[SourceImage], source: Source, screen: Screen) -> I
     except OSError as error:
         where = error.filename or source.address
         raise ValueError(f"{where} cannot be read: {error.strerror or error}") from None
+
+
+def _check_ours(out: Path) -> None:
+    """A run replaces and removes files by their names, so it must not meet a person's own."""
+    if out.is_dir() and not (out / MANIFEST).is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out} holds other files; give a new or an empty folder as --out")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..files import atomic_write
 
+SETTINGS = "settings.json"
 Record = dict[str, Any]  # what a program measured on one photo; must be JSON
 
 
@@ -28,7 +29,7 @@ class RecordFolder:
     def __init__(self, folder: Path, settings: Mapping[str, Any], rank: int = 0) -> None:
         self.folder = folder
         self._path = folder / f"records-{rank}.jsonl"
-        _check_or_write(folder / "settings.json", settings)
+        _check_or_write(folder / SETTINGS, settings)
 
     def read(self) -> dict[str, Record]:
         """The records of all processes by key; of several with one key the first."""

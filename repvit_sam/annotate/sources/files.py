@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import datetime
+import errno
 from collections.abc import Mapping
 from typing import Any
 
 import fsspec
 from fsspec.core import url_to_fs
 
-from ...errors import PhotoError
+from ...errors import JobError, PhotoError
 from ...photo import MAX_BYTES
 from .source_image import SourceImage
 
 # where file systems say when a file was written, or which content it has
 _VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
+
+# what is wrong with one file, and will be the next time; other errors of a system (too many open files, no connection,
+# a disk that is not there) would fail thousands of images that are in order
+_OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def open_file_system(address: str) -> tuple[Any, str]:
@@ -52,13 +57,12 @@ def check_unchanged(image: SourceImage, system: Any, path: str) -> None:
 
     Raises:
         PhotoError: in one sentence, for the list of failed images.
+        OSError: it cannot be looked at.
     """
     try:
         info = system.info(path)
     except FileNotFoundError:
         raise PhotoError("it is gone: it was there when the source was listed") from None
-    except OSError as error:
-        raise PhotoError(f"it cannot be read: {error.strerror or error}") from None
     whole_file = image.offset is None and image.row is None
     if version_of(info) != image.version or (whole_file and info.get("size") != image.size):
         raise PhotoError("its file was changed after the source was listed")
@@ -77,6 +81,7 @@ class ImageReader:
 
         Raises:
             PhotoError: refused, gone, changed, cut off or unreadable.
+            JobError: it cannot be read now, for a reason that is not the image's own.
         """
         if image.refused:
             raise PhotoError(image.refused)
@@ -89,8 +94,13 @@ class ImageReader:
             data: bytes = system.cat_file(path, start=start, end=end)
         except PhotoError:
             raise
-        except (OSError, ValueError) as error:
-            raise PhotoError(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        except ValueError as error:
+            raise PhotoError(f"it cannot be read: {error}") from None
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            if error.errno in _OF_THE_FILE:
+                raise PhotoError(f"it {reason}") from None
+            raise JobError(f"{image.name} {reason}; mend that, and the same command goes on") from None
         if image.size is not None and len(data) != image.size:
             raise PhotoError(f"it is cut off after {len(data):,} of {image.size:,} bytes")
         return data

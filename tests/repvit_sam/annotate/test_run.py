@@ -1,10 +1,11 @@
 """A run over a folder: its results, what it refuses, what fails, and going on."""
 
+import errno
 import json
 import os
-import shutil
 from pathlib import Path
 
+import fsspec
 import pytest
 from filelock import FileLock
 
@@ -256,10 +257,35 @@ def test_a_limited_run_takes_the_first_images(photos, tmp_path, light_model):
     assert [image["file_name"] for image in coco_of(tmp_path / "out")["images"]] == sorted(NAMES)[:3]
 
 
-def test_other_results_are_not_overwritten(photos, tmp_path, finished, light_model):
-    shutil.copytree(finished, tmp_path / "out", ignore=shutil.ignore_patterns("manifest"))
-    with pytest.raises(ValueError, match="holds other results; give another --out"):
-        run(photos, tmp_path / "out", light_model)
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(photos, tmp_path, light_model):
+    """Masks of one's own beside the photos: results would take their names."""
+    own = save_photo(tmp_path / "data" / "masks" / "rocket.png")
+    before = own.read_bytes()
+    with pytest.raises(ValueError, match="holds other files; give a new or an empty folder as --out"):
+        run(photos, tmp_path / "data", light_model, form="png")
+    assert files_of(tmp_path / "data") == {"masks/rocket.png": before}
+
+
+def test_a_mistyped_source_does_not_take_the_folder(photos, tmp_path, light_model):
+    with pytest.raises(ValueError, match="phtos"):
+        run(tmp_path / "phtos", tmp_path / "out", light_model)
+    assert run(photos, tmp_path / "out", light_model, limit=1).images == 1
+
+
+def test_an_error_of_the_system_ends_the_run_and_fails_no_image(photos, tmp_path, light_model, monkeypatch):
+    """A thousand images that are in order must not be listed as failed because the network was away."""
+    local, cat_file = fsspec.get_filesystem_class("file"), fsspec.get_filesystem_class("file").cat_file
+
+    def away(self, path, *arguments, **options):
+        if path.endswith("coffee.png"):
+            raise OSError(errno.ETIMEDOUT, "Connection timed out")
+        return cat_file(self, path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "cat_file", away)
+        with pytest.raises(JobError, match=r"coffee\.png cannot be read: Connection timed out; .* the same command"):
+            run(photos, tmp_path / "out", light_model)
+    assert not run(photos, tmp_path / "out", light_model).failed
 
 
 def test_boxes_of_a_coco_file_become_masks_with_its_ids_and_categories(photos, tmp_path, light_model):
@@ -281,6 +307,21 @@ def test_boxes_of_a_coco_file_become_masks_with_its_ids_and_categories(photos, t
     assert [(row["image_id"], row["category_id"]) for row in found["annotations"]] == [(70, 3), (70, 4)]
     assert found["annotations"][0]["prompt_box_xyxy"] == [10, 5, 40, 35]
     assert found["categories"] == content["categories"]
+
+
+def test_a_prompts_mask_is_the_same_beside_one_of_more_points(photos, tmp_path, light_model):
+    def masks_of(name, *prompts):
+        rows = [
+            {"id": number, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "point_coords": points}
+            for number, points in enumerate(prompts, 1)
+        ]
+        content = {"images": [{"id": 1, "file_name": "coffee.png"}], "annotations": rows}
+        (tmp_path / f"{name}.json").write_text(json.dumps({**content, "categories": [{"id": 1, "name": "thing"}]}))
+        run(tmp_path / f"{name}.json", tmp_path / name, light_model, images=str(photos), use="points")
+        return [row["segmentation"] for row in coco_of(tmp_path / name)["annotations"]]
+
+    few, many = [[30, 20], [26, 16]], [[x, 20] for x in range(10, 50, 4)]
+    assert masks_of("together", few, many) == [*masks_of("few", few), *masks_of("many", many)]
 
 
 def test_points_and_keypoints_are_prompts_and_the_given_size_is_checked(photos, tmp_path, light_model):
