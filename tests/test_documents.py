@@ -87,6 +87,7 @@ DOCUMENTS = [
     "docs/page.md",
     "docs/python.md",
     "docs/reliability.md",
+    "docs/scaling.md",
     "docs/text.md",
     "docs/evaluation.md",
     "docs/training.md",
