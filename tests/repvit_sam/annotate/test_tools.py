@@ -1,5 +1,6 @@
 """Results are filtered, joined, converted and looked at."""
 
+import json
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from repvit_sam.annotate.preview import write_preview
 from repvit_sam.annotate.results import open_results
 from repvit_sam.annotate.tools import MaskFilter, convert_results, filter_results, merge_results
+from repvit_sam.rle import encode_rle
 
 from .conftest import files_of
 
@@ -97,3 +99,45 @@ def test_only_finished_results_are_opened_and_only_new_folders_written(finished,
         convert_results(tmp_path / "begun", tmp_path / "out", "png")
     with pytest.raises(ValueError, match="is not empty; give a new folder"):
         convert_results(finished, tmp_path, "png")
+
+
+def write_results(folder, *images):
+    """A COCO folder of (file_name, stem) with one mask each, as a stranger could write it."""
+    folder.mkdir()
+    size = {"width": 4, "height": 3}
+    lines = [{"id": n, "file_name": name, **size, "stem": stem} for n, (name, stem) in enumerate(images, 1)]
+    mask = {"segmentation": encode_rle(np.eye(3, 4, dtype=bool)), "area": 3, "bbox": [0, 0, 3, 3]}
+    rows = [{"id": n, "image_id": n, "category_id": 1, "predicted_iou": 0.9, **mask} for n in range(1, len(images) + 1)]
+    lists = {"images": lines, "annotations": rows, "categories": []}
+    content = ",\n".join(f'"{key}":[\n' + ",\n".join(map(json.dumps, rows)) + "\n]" for key, rows in lists.items())
+    (folder / "annotations.json").write_text("{" + content + "}\n")
+    facts = {"format": "coco", "images": len(images), "masks": len(images), "categories": [{"id": 1, "name": "object"}]}
+    (folder / "dataset.json").write_text(json.dumps(facts))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["coco", "parquet", "png", "sa1b"])
+@pytest.mark.parametrize("stem", ["../../ESCAPED", "/tmp/ESCAPED", "a/../../ESCAPED", "..\\ESCAPED", ""])
+def test_a_stem_that_leads_out_of_the_folder_is_refused(tmp_path, form, stem):
+    write_results(tmp_path / "theirs", ("x.jpg", stem))
+    with pytest.raises(ValueError, match=r"x.jpg cannot be written with the stem .*: its name leads out of the folder"):
+        convert_results(tmp_path / "theirs", tmp_path / "deep" / "out", form)
+    assert not list(tmp_path.rglob("ESCAPED*"))
+    assert not (tmp_path / "deep" / "out").exists()
+
+
+@pytest.mark.parametrize("stem", ["a", "A", "./a", "a/"])
+def test_two_images_with_one_output_file_are_refused(tmp_path, stem):
+    write_results(tmp_path / "theirs", ("x.jpg", "a"), ("y.jpg", stem))
+    with pytest.raises(ValueError, match=r"y.jpg and another image would have the same output file"):
+        convert_results(tmp_path / "theirs", tmp_path / "out", "png")
+
+
+def test_a_stem_may_be_the_name_of_another_image(tmp_path):
+    """A run over x.jpg and x.jpg.png gives the stems x and x.jpg."""
+    write_results(tmp_path / "one", ("x.jpg", "x"), ("x.jpg.png", "x.jpg"))
+    write_results(tmp_path / "two", ("y.jpg", "y"))
+    assert merge_results([tmp_path / "one", tmp_path / "two"], tmp_path / "both").images == 3
+    write_results(tmp_path / "three", ("X.png", "X"))
+    with pytest.raises(ValueError, match=r"X.png and another image would have the same output file \(X\); .* --prefix"):
+        merge_results([tmp_path / "one", tmp_path / "three"], tmp_path / "clash")
