@@ -33,10 +33,14 @@ class CocoForm:
         """None."""
         return ()
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """The shard's lines."""
+        return (_shard_path(Path(), shard).as_posix(),)
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Write ``annotations.json``."""
         paths = [path for path in (_shard_path(out, shard) for shard in range(shards)) if path.exists()]
-        with atomic_write(out / self.look_at) as beside, beside.open("wb") as stream:
+        with atomic_write(out / self.look_at, on_disk=True) as beside, beside.open("wb") as stream:
             stream.write(b'{"images":[')
             _write_list(stream, (line for line in _lines(paths) if line.startswith(_IMAGE)))
             stream.write(b'],\n"annotations":[')
@@ -47,12 +51,13 @@ class CocoForm:
             _write_list(stream, (_compact(category) for category in named))
             stream.write(b"]}\n")
 
-    def tidy(self, out: Path) -> None:
-        """Remove the shards, which ``annotations.json`` has in it."""
-        for path in (out / _SHARDS).glob("*.jsonl"):
-            path.unlink()
-        if (out / _SHARDS).is_dir():
-            (out / _SHARDS).rmdir()
+    def tidy(self, out: Path, shards: int) -> None:
+        """Remove the shards, which ``annotations.json`` has in it; another file in their folder stays."""
+        for shard in range(shards):
+            _shard_path(out, shard).unlink(missing_ok=True)
+        folder = out / _SHARDS
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``. Read line by line, as this form writes it; two places of the file at a time."""

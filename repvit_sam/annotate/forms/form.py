@@ -34,11 +34,14 @@ class Form(Protocol):
     def own_files(self, stem: str) -> tuple[str, ...]:
         """The files that an image has for itself, relative to the results' folder."""
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """The files that a shard has for all its images, relative to the results' folder."""
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Put the shards together, where the form has one file for all."""
 
-    def tidy(self, out: Path) -> None:
-        """Remove what is not needed any more once the results are whole."""
+    def tidy(self, out: Path, shards: int) -> None:
+        """Remove what of the shards is not needed any more once the results are whole."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """The images of a folder that is finished, in the order in which it holds them."""

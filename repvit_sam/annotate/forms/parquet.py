@@ -27,16 +27,20 @@ class ParquetForm:
 
     def writer(self, folder: Path, shard: int) -> ShardWriter:
         """See ``Form``."""
-        return _Table(folder / f"masks-{compact_name(shard)}.parquet")
+        return _Table(folder / _file_name(shard))
 
     def own_files(self, stem: str) -> tuple[str, ...]:
         """None."""
         return ()
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """The shard's table."""
+        return (_file_name(shard),)
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Nothing is put together."""
 
-    def tidy(self, out: Path) -> None:
+    def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
@@ -50,6 +54,10 @@ class ParquetForm:
                         size = (row["height"], row["width"])
                         masks = tuple(_mask(mask, size) for mask in row["masks"])
                         yield ImageMasks(row["image_id"], row["file_name"], row["stem"], size, masks)
+
+
+def _file_name(shard: int) -> str:
+    return f"masks-{compact_name(shard)}.parquet"
 
 
 class _Table:

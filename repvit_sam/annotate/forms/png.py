@@ -39,10 +39,14 @@ class PngForm:
         """The image's map and legend."""
         return f"{_FOLDER}/{stem}.png", f"{_FOLDER}/{stem}.json"
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Nothing is put together."""
 
-    def tidy(self, out: Path) -> None:
+    def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
