@@ -26,6 +26,7 @@ class Results:
         images, masks: how many.
         categories: names by id.
         made_from: for what ``annotations`` wrote, the folders that it was made from.
+        prefixed: whether its images are named "FOLDER/NAME" after the folders of ``made_from``.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Results:
     masks: int
     categories: Mapping[int, str]
     made_from: tuple[str, ...] = ()
+    prefixed: bool = False
 
     def read(self) -> Iterator[ImageMasks]:
         """The images with their masks, one after another."""
@@ -55,6 +57,8 @@ def finish_results(results: Results, shards: int) -> None:
         content |= {"file": form.look_at, "bytes": one_file.stat().st_size}
     if results.made_from:
         content["made_from"] = list(results.made_from)
+    if results.prefixed:
+        content["prefixed"] = True
     _write_json(results.folder / _DATASET, content)
     form.tidy(results.folder, shards)
 
@@ -91,7 +95,8 @@ def open_results(folder: Path) -> Results:
             _check_size(folder / content["file"], content["bytes"])
         categories = {int(row["id"]): str(row["name"]) for row in content["categories"]}
         made_from = tuple(content.get("made_from", ()))
-        return Results(folder, content["format"], content["images"], content["masks"], categories, made_from)
+        counts = content["images"], content["masks"]
+        return Results(folder, content["format"], *counts, categories, made_from, content.get("prefixed") is True)
     except FileNotFoundError:
         begun = (folder / MANIFEST).is_dir()
         what = "a run that has not ended; let it end first" if begun else "no results of repvit-sam annotate"

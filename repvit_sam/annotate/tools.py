@@ -91,7 +91,7 @@ def merge_results(folders: Sequence[Path], out: Path, prefix: bool = False) -> R
             if categories.setdefault(number, name) != name:
                 raise ValueError(f"category {number} is {categories[number]} in one folder and {name} in {part.folder}")
     images = _joined(parts, names if prefix else None)
-    return _write(out, parts[0].form, images, categories, folders)
+    return _write(out, parts[0].form, images, categories, folders, prefix)
 
 
 def _joined(parts: Sequence[Results], prefixes: Sequence[str] | None) -> Iterator[ImageMasks]:
@@ -109,7 +109,12 @@ def _joined(parts: Sequence[Results], prefixes: Sequence[str] | None) -> Iterato
 
 
 def _write(
-    out: Path, form: str, images: Iterable[ImageMasks], categories: Mapping[int, str], made_from: Sequence[Path]
+    out: Path,
+    form: str,
+    images: Iterable[ImageMasks],
+    categories: Mapping[int, str],
+    made_from: Sequence[Path],
+    prefixed: bool = False,
 ) -> Results:
     writes = find_form(form)
     with _new_folder(out) as folder:
@@ -122,7 +127,7 @@ def _write(
             writer.close()
             shards += 1
         sources = tuple(str(path.absolute()) for path in made_from)
-        finish_results(Results(folder, form, count, masks, categories, sources), shards)
+        finish_results(Results(folder, form, count, masks, categories, sources, prefixed), shards)
     return open_results(out)
 
 

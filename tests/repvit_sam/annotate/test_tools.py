@@ -2,17 +2,22 @@
 
 import json
 import shutil
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from repvit_sam.annotate import preview
+from repvit_sam.annotate.image_masks import ImageMasks, MaskRecord
 from repvit_sam.annotate.preview import write_preview
 from repvit_sam.annotate.results import open_results
+from repvit_sam.annotate.sources.files import ImageReader
 from repvit_sam.annotate.tools import MaskFilter, convert_results, filter_results, merge_results
 from repvit_sam.rle import encode_rle
 
-from .conftest import files_of
+from .conftest import files_of, run, save_photo
 
 
 def masks_of(folder):
@@ -141,3 +146,56 @@ def test_a_stem_may_be_the_name_of_another_image(tmp_path):
     write_results(tmp_path / "three", ("X.png", "X"))
     with pytest.raises(ValueError, match=r"X.png and another image would have the same output file \(X\); .* --prefix"):
         merge_results([tmp_path / "one", tmp_path / "three"], tmp_path / "clash")
+
+
+def two_runs(tmp_path, light_model):
+    """Runs over photographs of one name: what is astronaut.jpg in the first is a rocket in the second."""
+    for folder, name in (("monday", "astronaut"), ("tuesday", "rocket")):
+        save_photo(tmp_path / f"{folder}_photos" / "x.jpg", name)
+        run(tmp_path / f"{folder}_photos", tmp_path / folder, light_model)
+    return [tmp_path / "monday", tmp_path / "tuesday"]
+
+
+def shown(folder, monkeypatch):
+    """Where the photographs of a preview lie, by the name of the image whose masks are drawn on them."""
+    found = {}
+    monkeypatch.setattr(ImageReader, "read", lambda self, image: image.path.encode())
+    monkeypatch.setattr(preview, "read_photo", lambda data: Path(data.decode()))
+
+    def note(path, image):
+        found[image.name] = path.parent.name
+        return np.zeros((2, 2, 3), np.uint8)
+
+    monkeypatch.setattr(preview, "_tile", note)
+    write_preview(folder, folder / "sheet.png", 9)
+    return found
+
+
+def test_a_preview_of_merged_results_shows_each_photograph_with_its_own_masks(tmp_path, light_model, monkeypatch):
+    merge_results(two_runs(tmp_path, light_model), tmp_path / "week", prefix=True)
+    filter_results(tmp_path / "week", tmp_path / "good", MaskFilter())
+    merge_results([tmp_path / "good", tmp_path / "monday"], tmp_path / "all", prefix=True)
+    of_week = {"monday/x.jpg": "monday_photos", "tuesday/x.jpg": "tuesday_photos"}
+    assert shown(tmp_path / "good", monkeypatch) == of_week
+    of_all = {"good/" + name: folder for name, folder in of_week.items()}
+    assert shown(tmp_path / "all", monkeypatch) == {**of_all, "monday/x.jpg": "monday_photos"}
+
+
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_a_folder_that_is_made_from_itself_says_that_no_photographs_are_known(tmp_path, prefixed):
+    folder = write_results(tmp_path / "theirs", ("x.jpg", "x"))
+    facts = json.loads((folder / "dataset.json").read_bytes())
+    (folder / "dataset.json").write_text(json.dumps({**facts, "made_from": [str(folder)] * 2, "prefixed": prefixed}))
+    with pytest.raises(ValueError, match="can be shown: where its images lie is not known"):
+        write_preview(folder, tmp_path / "sheet.jpg", 2)
+
+
+def test_a_tile_holds_few_masks_at_a_time(tmp_path):
+    """Forty masks of a megapixel would be 40 MB."""
+    rle = encode_rle(np.arange(10**6).reshape(1000, 1000) < 5000)
+    image = ImageMasks(1, "x.jpg", "x", (1000, 1000), (MaskRecord(rle, 5000, (0, 0, 1000, 5), 0.9),) * 40)
+    tracemalloc.start()
+    preview._tile(np.zeros((1000, 1000, 3), np.uint8), image)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20e6
