@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from ...files import atomic_write
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter, compact_name
+from .form import ShardWriter, compact_name, reading
 
 _SHARDS = "shards"
 _IMAGE = b'{"id":'  # how the line of an image begins; that of a mask begins with its image_id
@@ -62,7 +62,7 @@ class CocoForm:
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``. Read line by line, as this form writes it; two places of the file at a time."""
         path = out / self.look_at
-        with path.open("rb") as images, path.open("rb") as annotations:
+        with reading(path), path.open("rb") as images, path.open("rb") as annotations:
             groups = groupby(_section(annotations, b'"annotations":['), lambda row: row["image_id"])
             upcoming = next(groups, None)
             for image in _section(images, b'{"images":['):
@@ -114,6 +114,8 @@ def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
     for line in stream:
         if line.rstrip().endswith(begin):
             break
+    else:
+        raise ValueError(f"it has no line that ends with {begin.decode()}")
     for line in stream:
         text = line.strip().rstrip(b",")
         if not text.startswith(b"{"):
@@ -121,3 +123,4 @@ def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
         yield json.loads(text.removesuffix(b"]"))
         if text.endswith(b"]"):
             return
+    raise ValueError("it ends too soon")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter, compact_name
+from .form import ShardWriter, compact_name, reading
 
 
 class ParquetForm:
@@ -48,7 +48,7 @@ class ParquetForm:
         import pyarrow.parquet
 
         for path in sorted(out.glob("masks-*.parquet")):
-            with pyarrow.parquet.ParquetFile(path) as table:
+            with reading(path), pyarrow.parquet.ParquetFile(path) as table:
                 for batch in table.iter_batches(batch_size=64):
                     for row in batch.to_pylist():
                         size = (row["height"], row["width"])

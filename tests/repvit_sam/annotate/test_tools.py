@@ -1,15 +1,18 @@
 """Results are filtered, joined, converted and looked at."""
 
 import json
+import os
 import shutil
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
 from repvit_sam.annotate import preview
+from repvit_sam.annotate.forms.choice import find_form
 from repvit_sam.annotate.image_masks import ImageMasks, MaskRecord
 from repvit_sam.annotate.preview import write_preview
 from repvit_sam.annotate.results import open_results
@@ -199,3 +202,43 @@ def test_a_tile_holds_few_masks_at_a_time(tmp_path):
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 20e6
+
+
+@pytest.mark.parametrize("form", ["coco", "parquet", "png", "sa1b"])
+@pytest.mark.parametrize("damage", ["lacks a key", "is a list", "is cut"])
+def test_a_file_of_results_that_is_not_as_expected_is_named(finished, tmp_path, form, damage):
+    convert_results(finished, tmp_path / "theirs", form)
+    path = sorted((tmp_path / "theirs").glob(find_form(form).look_at))[0]
+    path = path / "rocket.json" if path.is_dir() else path
+    damaged = {"lacks a key": without_size, "is a list": as_list, "is cut": cut}[damage]
+    damaged(path)
+    facts = json.loads((tmp_path / "theirs" / "dataset.json").read_bytes())
+    (tmp_path / "theirs" / "dataset.json").write_text(json.dumps({**facts, "bytes": path.stat().st_size}))
+    results = open_results(tmp_path / "theirs")
+    words = rf"{path.name} (has no 'height', which|cannot be read as) results of .*; remove or mend it"
+    with pytest.raises(ValueError, match=words):
+        list(results.read())
+
+
+def without_size(path):
+    """The file without the height of its images, as another program could have written it."""
+    if path.suffix == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.parquet.read_table(path).drop(["height"]), path)
+    else:
+        path.write_text(path.read_text().replace('"height"', '"tall"'))
+
+
+def as_list(path):
+    path.write_text("[]")
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("form", ["png", "sa1b"])
+def test_a_stray_file_among_results_is_named(finished, tmp_path, form):
+    convert_results(finished, tmp_path / "theirs", form)
+    (tmp_path / "theirs" / find_form(form).look_at / "notes.json").write_text('{"by": "me"}')
+    with pytest.raises(ValueError, match=r"notes.json (has no|cannot be read as) .*; remove or mend it"):
+        filter_results(tmp_path / "theirs", tmp_path / "out", MaskFilter())
