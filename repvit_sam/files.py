@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -11,8 +12,12 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, which is renamed to ``path`` if the block ends without an error."""
+def atomic_write(path: str | os.PathLike[str], on_disk: bool = False) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, which is renamed to ``path`` if the block ends without an error.
+
+    Args:
+        on_disk: return once a power cut cannot take the file any more. It waits for the disk, some milliseconds.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
@@ -22,9 +27,33 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         beside.chmod(0o666 & ~mask)
+        if on_disk:
+            sync_file(beside)
         os.replace(beside, target)
+        if on_disk:
+            sync_folder(target.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the file's bytes are on the disk: a renamed file may be empty after a power cut otherwise."""
+    with path.open("rb+" if os.name == "nt" else "rb") as stream:  # Windows syncs only what may be written
+        os.fsync(stream.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk: after a power cut a renamed file may be gone otherwise."""
+    if os.name == "nt":  # which opens no folder
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:  # some file systems of networks and of users know no such call
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(folder)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -65,20 +65,20 @@ def write_plan(folder: Path, images: Iterable[SourceImage], shard_size: int, cat
     starts: list[int] = []
     count = 0
     named = _named(images)
-    with atomic_write(folder / _LINES) as beside, beside.open("wb") as stream:
+    with atomic_write(folder / _LINES, on_disk=True) as beside, beside.open("wb") as stream:
         while shard := list(islice(named, shard_size)):
             starts.append(stream.tell())
             line = json.dumps([image.to_json() for image in shard], separators=(",", ":"))
             stream.write(line.encode("ascii") + b"\n")
             count += len(shard)
-    with atomic_write(folder / _INDEX) as beside:
+    with atomic_write(folder / _INDEX, on_disk=True) as beside:
         np.array(starts, dtype="<i8").tofile(beside)
     facts = {
         "images": count,
         "shards": len(starts),
         "categories": [[n, name] for n, name in sorted(categories.items())],
     }
-    with atomic_write(folder / _FACTS) as beside:
+    with atomic_write(folder / _FACTS, on_disk=True) as beside:
         beside.write_text(json.dumps(facts, indent=1), encoding="ascii")
     return read_plan(folder)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
@@ -12,10 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import PhotoError
 from ..files import atomic_write
+from ..masks import Mask
 from ..photo import Photo, read_photo
 from ..rle import decode_rle
 from ..visualize import draw_prompts, overlay
-from .image_masks import ImageMasks
+from .image_masks import ImageMasks, MaskRecord
 from .plan import has_plan, read_plan
 from .results import MANIFEST, Results, open_results
 from .sources.files import ImageReader
@@ -41,14 +43,13 @@ def write_preview(folder: Path, path: Path, count: int) -> Path:
     """
     results = open_results(folder)
     chosen = _spread(results, count)
-    places = _places(results, {name for image in chosen for name in _names(image.name)})
+    places = _places(results, {image.name for image in chosen})
     reader = ImageReader()
     tiles = []
     why = "where its images lie is not known here"
     for image in chosen:
-        place = next((places[name] for name in _names(image.name) if name in places), None)
         try:
-            if place:
+            if place := places.get(image.name):
                 tiles.append(_tile(read_photo(reader.read(place)), image))
         except PhotoError as error:
             why = str(error)
@@ -64,38 +65,63 @@ def _spread(results: Results, count: int) -> list[ImageMasks]:
     return [image for number, image in enumerate(results.read()) if number in wanted]
 
 
-def _names(name: str) -> tuple[str, ...]:
-    """The image's own, and the one before its results were merged with a prefix."""
-    return (name, name.partition("/")[2]) if "/" in name else (name,)
-
-
 def _places(results: Results, names: set[str]) -> dict[str, SourceImage]:
     """Where images lie, by the plans of the runs that the results were made by."""
     found: dict[str, SourceImage] = {}
-    for folder in _runs(results):
+    for folder, prefix in _runs(results, names):
         for image in read_plan(folder / MANIFEST).all_images():
-            if image.name in names:
-                found.setdefault(image.name, image)
+            if prefix + image.name in names:
+                found.setdefault(prefix + image.name, image)
     return found
 
 
-def _runs(results: Results) -> Iterator[Path]:
-    if has_plan(results.folder / MANIFEST):
-        yield results.folder
-    for folder in map(Path, results.made_from):
-        try:
-            yield from _runs(open_results(folder))
-        except ValueError:  # removed since
+def _runs(results: Results, names: set[str]) -> Iterator[tuple[Path, str]]:
+    """The runs that results were made by, each with what the names of its images begin with in these results.
+
+    A folder may name itself as what it was made from: one that was seen is not looked at again, nor one without any of
+    the names.
+    """
+    upcoming, seen = [(results, "")], set()
+    while upcoming:
+        here, prefix = upcoming.pop()
+        if (here.folder, prefix) in seen or not any(name.startswith(prefix) for name in names):
             continue
+        seen.add((here.folder, prefix))
+        if has_plan(here.folder / MANIFEST):
+            yield here.folder, prefix
+        for folder in map(Path, here.made_from):
+            try:
+                upcoming.append((open_results(folder), f"{prefix}{folder.name}/" if here.prefixed else prefix))
+            except ValueError:  # removed since
+                continue
+
+
+class _Decoded(Sequence[Mask]):
+    """The masks, each decoded when it is drawn: at once, three hundred of 12 megapixels would take 3.6 GB."""
+
+    def __init__(self, records: Sequence[MaskRecord]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, place: int) -> Mask: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Mask]: ...
+    def __getitem__(self, place: int | slice) -> Mask | Sequence[Mask]:
+        if isinstance(place, slice):
+            return _Decoded(self._records[place])
+        return decode_rle(self._records[place].rle)
 
 
 def _tile(photo: Photo, image: ImageMasks) -> Photo:
     height, width = photo.shape[:2]
     scale = _TILE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    masks = [decode_rle(mask.rle) for mask in image.masks]
-    if any(mask.shape != (height, width) for mask in masks):
+    if any(mask.rle["size"] != [height, width] for mask in image.masks):
         raise PhotoError("it has another size than its masks")
+    masks = _Decoded(image.masks)
     boxes = [mask.box_xyxy for mask in image.masks if mask.box_xyxy]
     drawn = draw_prompts(overlay(photo, masks), boxes=boxes)
     small = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

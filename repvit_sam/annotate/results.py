@@ -26,6 +26,7 @@ class Results:
         images, masks: how many.
         categories: names by id.
         made_from: for what ``annotations`` wrote, the folders that it was made from.
+        prefixed: whether its images are named "FOLDER/NAME" after the folders of ``made_from``.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Results:
     masks: int
     categories: Mapping[int, str]
     made_from: tuple[str, ...] = ()
+    prefixed: bool = False
 
     def read(self) -> Iterator[ImageMasks]:
         """The images with their masks, one after another."""
@@ -44,21 +46,35 @@ def finish_results(results: Results, shards: int) -> None:
     """Put the shards together and write ``dataset.json``, which says that the folder is whole."""
     form = find_form(results.form)
     form.finish(results.folder, shards, results.categories)
+    one_file = results.folder / form.look_at
     content: dict[str, Any] = {
         "format": results.form,
         "images": results.images,
         "masks": results.masks,
         "categories": [{"id": number, "name": name} for number, name in sorted(results.categories.items())],
     }
+    if one_file.is_file():
+        content |= {"file": form.look_at, "bytes": one_file.stat().st_size}
     if results.made_from:
         content["made_from"] = list(results.made_from)
+    if results.prefixed:
+        content["prefixed"] = True
     _write_json(results.folder / _DATASET, content)
-    form.tidy(results.folder)
+    form.tidy(results.folder, shards)
 
 
 def is_finished(folder: Path) -> bool:
     """Whether a run here has ended."""
     return (folder / _DATASET).is_file()
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a run here has ended, and the one file of its results, where they have one, is as it was written."""
+    try:
+        open_results(folder)
+    except ValueError:
+        return False
+    return True
 
 
 def mark_unfinished(folder: Path) -> None:
@@ -70,19 +86,24 @@ def open_results(folder: Path) -> Results:
     """The results of a folder.
 
     Raises:
-        ValueError: it holds no finished results.
+        ValueError: it holds no finished results, or their one file has another size than it was written with.
     """
     path = folder / _DATASET
     try:
         content = json.loads(path.read_bytes())
+        if "file" in content:
+            _check_size(folder / content["file"], content["bytes"])
         categories = {int(row["id"]): str(row["name"]) for row in content["categories"]}
         made_from = tuple(content.get("made_from", ()))
-        return Results(folder, content["format"], content["images"], content["masks"], categories, made_from)
+        counts = content["images"], content["masks"]
+        return Results(folder, content["format"], *counts, categories, made_from, content.get("prefixed") is True)
     except FileNotFoundError:
         begun = (folder / MANIFEST).is_dir()
         what = "a run that has not ended; let it end first" if begun else "no results of repvit-sam annotate"
         raise ValueError(f"{folder} holds {what}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except _OtherFileError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
 
 
@@ -100,6 +121,17 @@ def write_summary(folder: Path, content: Mapping[str, Any]) -> None:
     _write_json(folder / MANIFEST / _SUMMARY, content)
 
 
+def _check_size(path: Path, size: int) -> None:
+    found = path.stat().st_size if path.is_file() else None
+    if found != size:
+        what = "is missing" if found is None else f"has {found:,} bytes and was written with {size:,}"
+        raise _OtherFileError(f"{path} {what}; make the results again, by the command that made them")
+
+
+class _OtherFileError(ValueError):
+    """The message is whole."""
+
+
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as beside:
+    with atomic_write(path, on_disk=True) as beside:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -25,7 +25,16 @@ from .forms.choice import find_form
 from .job import AnnotateJob
 from .memory import peak_mib
 from .plan import Plan, first_difference, has_plan, read_plan, write_plan
-from .results import MANIFEST, Results, finish_results, is_finished, mark_unfinished, write_failures, write_summary
+from .results import (
+    MANIFEST,
+    Results,
+    finish_results,
+    is_finished,
+    is_whole,
+    mark_unfinished,
+    write_failures,
+    write_summary,
+)
 from .shard import ShardFolders, is_in_place
 from .sources.listing import Source, list_source
 from .sources.source_image import SourceImage
@@ -111,6 +120,8 @@ class _Run:
     def go(self, screen: Screen) -> Outcome:
         shutil.rmtree(self._folders.staging.parent, ignore_errors=True)  # what a killed run was at
         self._folders.staging.mkdir(parents=True)
+        if is_finished(self._out) and not is_whole(self._out):
+            mark_unfinished(self._out)
         one_file = (self._out / self._form.look_at).is_file()  # the shards of such a form are removed at the end
         whole = is_finished(self._out) and one_file
         for key, record in self._records.entries():
@@ -148,7 +159,7 @@ class _Run:
         categories = plan.categories or {1: "object"}
         results = Results(self._out, self._making.form, tally.images, tally.masks, categories)
         if is_finished(self._out) and tally.handled == before:
-            self._form.tidy(self._out)  # where the last run was killed at it
+            self._form.tidy(self._out, plan.shards)  # where the last run was killed at it
         else:
             finish_results(results, plan.shards)
         shutil.rmtree(self._folders.staging.parent, ignore_errors=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PhotoError, PromptError
-from ..files import sha256_of
+from ..files import sha256_of, sync_file, sync_folder
 from ..jobs.overlap import overlapped
 from ..jobs.records import Record
 from ..photo import Photo, read_photo
@@ -85,6 +85,8 @@ def make_shard(
                 made, masks = made + 1, masks + done
             progress.write(b"x" if isinstance(done, Exception) else b".")
         writer.close()
+        for name in () if made else form.shard_files(shard):
+            (folders.out / name).unlink(missing_ok=True)  # as above, but nothing takes its place
         files = _publish(staged, folders.out)
     return {"images": made, "masks": masks, "failed": failed, **files, "peak_mib": peak_mib()}
 
@@ -114,18 +116,14 @@ def _publish(staged: Path, out: Path) -> dict[str, object]:
     sizes = sum((staged / name).stat().st_size for name in names)
     hashes = [sha256_of(staged / name) for name in names]
     for name in names:
-        _to_disk(staged / name)
+        sync_file(staged / name)
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged / name, out / name)
+    for folder in {above for name in names for above in Path(name).parents}:  # new folders too
+        sync_folder(out / folder)
     shutil.rmtree(staged)
     if len(names) == 1:
         return {"file": names[0], "bytes": sizes, "sha256": hashes[0]}
     lines = (f"{digest}  {name}\n" for digest, name in zip(hashes, names, strict=True))
     digest = hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     return {"files": len(names), "bytes": sizes, "sha256": digest}
-
-
-def _to_disk(path: Path) -> None:
-    """A renamed file may be empty after a power cut unless its bytes are on the disk before."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

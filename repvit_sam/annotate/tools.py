@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .forms.choice import find_form
 from .image_masks import ImageMasks, MaskRecord
 from .results import Results, finish_results, open_results
+from .sources.source_image import unsafe_name
 
 _SHARD = 1000  # images of a shard that is written here
 
@@ -90,30 +91,34 @@ def merge_results(folders: Sequence[Path], out: Path, prefix: bool = False) -> R
             if categories.setdefault(number, name) != name:
                 raise ValueError(f"category {number} is {categories[number]} in one folder and {name} in {part.folder}")
     images = _joined(parts, names if prefix else None)
-    return _write(out, parts[0].form, images, categories, folders)
+    return _write(out, parts[0].form, images, categories, folders, prefix)
 
 
 def _joined(parts: Sequence[Results], prefixes: Sequence[str] | None) -> Iterator[ImageMasks]:
-    seen: set[str] = set()
+    names: set[str] = set()
     number = 0
     for place, part in enumerate(parts):
         for image in part.read():
             number += 1
             before = f"{prefixes[place]}/" if prefixes else ""
             named = replace(image, image_id=number, name=before + image.name, stem=before + image.stem)
-            for name in {named.name, named.stem}:
-                if name in seen:
-                    raise ValueError(f"{image.name} is in two of the folders; --prefix names images after their folder")
-            seen.update((named.name, named.stem))
+            if named.name in names:
+                raise ValueError(f"{image.name} is in two of the folders; --prefix names images after their folder")
+            names.add(named.name)
             yield named
 
 
 def _write(
-    out: Path, form: str, images: Iterable[ImageMasks], categories: Mapping[int, str], made_from: Sequence[Path]
+    out: Path,
+    form: str,
+    images: Iterable[ImageMasks],
+    categories: Mapping[int, str],
+    made_from: Sequence[Path],
+    prefixed: bool = False,
 ) -> Results:
     writes = find_form(form)
     with _new_folder(out) as folder:
-        upcoming, shards, count, masks = iter(images), 0, 0, 0
+        upcoming, shards, count, masks = _with_files_of_their_own(images), 0, 0, 0
         while some := list(islice(upcoming, _SHARD)):
             writer = writes.writer(folder, shards)
             for image in some:
@@ -122,8 +127,24 @@ def _write(
             writer.close()
             shards += 1
         sources = tuple(str(path.absolute()) for path in made_from)
-        finish_results(Results(folder, form, count, masks, categories, sources), shards)
+        finish_results(Results(folder, form, count, masks, categories, sources, prefixed), shards)
     return open_results(out)
+
+
+def _with_files_of_their_own(images: Iterable[ImageMasks]) -> Iterator[ImageMasks]:
+    """The images, whose stems come from files of strangers; some file systems do not know case."""
+    stems: set[str] = set()
+    for image in images:
+        if unsafe := unsafe_name(image.stem):
+            raise ValueError(f"{image.name} cannot be written with the stem {image.stem!r}: {unsafe}")
+        stem = str(PurePosixPath(image.stem)).casefold()
+        if stem in stems:
+            raise ValueError(
+                f"{image.name} and another image would have the same output file ({image.stem}); "
+                "rename one of them, or merge with --prefix, which names images after their folder"
+            )
+        stems.add(stem)
+        yield image
 
 
 @contextmanager

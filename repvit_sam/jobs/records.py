@@ -85,5 +85,5 @@ def _check_or_write(path: Path, settings: Mapping[str, Any]) -> None:
                 "give another --out, or delete the folder"
             )
         return
-    with atomic_write(path) as beside:
+    with atomic_write(path, on_disk=True) as beside:
         beside.write_text(json.dumps(wanted, indent=1), encoding="utf-8")

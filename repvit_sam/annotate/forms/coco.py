@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from ...files import atomic_write
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter, compact_name
+from .form import ShardWriter, compact_name, reading
 
 _SHARDS = "shards"
 _IMAGE = b'{"id":'  # how the line of an image begins; that of a mask begins with its image_id
@@ -33,10 +33,14 @@ class CocoForm:
         """None."""
         return ()
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """The shard's lines."""
+        return (_shard_path(Path(), shard).as_posix(),)
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Write ``annotations.json``."""
         paths = [path for path in (_shard_path(out, shard) for shard in range(shards)) if path.exists()]
-        with atomic_write(out / self.look_at) as beside, beside.open("wb") as stream:
+        with atomic_write(out / self.look_at, on_disk=True) as beside, beside.open("wb") as stream:
             stream.write(b'{"images":[')
             _write_list(stream, (line for line in _lines(paths) if line.startswith(_IMAGE)))
             stream.write(b'],\n"annotations":[')
@@ -47,17 +51,18 @@ class CocoForm:
             _write_list(stream, (_compact(category) for category in named))
             stream.write(b"]}\n")
 
-    def tidy(self, out: Path) -> None:
-        """Remove the shards, which ``annotations.json`` has in it."""
-        for path in (out / _SHARDS).glob("*.jsonl"):
-            path.unlink()
-        if (out / _SHARDS).is_dir():
-            (out / _SHARDS).rmdir()
+    def tidy(self, out: Path, shards: int) -> None:
+        """Remove the shards, which ``annotations.json`` has in it; another file in their folder stays."""
+        for shard in range(shards):
+            _shard_path(out, shard).unlink(missing_ok=True)
+        folder = out / _SHARDS
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``. Read line by line, as this form writes it; two places of the file at a time."""
         path = out / self.look_at
-        with path.open("rb") as images, path.open("rb") as annotations:
+        with reading(path), path.open("rb") as images, path.open("rb") as annotations:
             groups = groupby(_section(annotations, b'"annotations":['), lambda row: row["image_id"])
             upcoming = next(groups, None)
             for image in _section(images, b'{"images":['):
@@ -109,6 +114,8 @@ def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
     for line in stream:
         if line.rstrip().endswith(begin):
             break
+    else:
+        raise ValueError(f"it has no line that ends with {begin.decode()}")
     for line in stream:
         text = line.strip().rstrip(b",")
         if not text.startswith(b"{"):
@@ -116,3 +123,4 @@ def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
         yield json.loads(text.removesuffix(b"]"))
         if text.endswith(b"]"):
             return
+    raise ValueError("it ends too soon")

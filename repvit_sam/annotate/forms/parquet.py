@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter, compact_name
+from .form import ShardWriter, compact_name, reading
 
 
 class ParquetForm:
@@ -27,16 +27,20 @@ class ParquetForm:
 
     def writer(self, folder: Path, shard: int) -> ShardWriter:
         """See ``Form``."""
-        return _Table(folder / f"masks-{compact_name(shard)}.parquet")
+        return _Table(folder / _file_name(shard))
 
     def own_files(self, stem: str) -> tuple[str, ...]:
         """None."""
         return ()
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """The shard's table."""
+        return (_file_name(shard),)
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Nothing is put together."""
 
-    def tidy(self, out: Path) -> None:
+    def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
@@ -44,12 +48,16 @@ class ParquetForm:
         import pyarrow.parquet
 
         for path in sorted(out.glob("masks-*.parquet")):
-            with pyarrow.parquet.ParquetFile(path) as table:
+            with reading(path), pyarrow.parquet.ParquetFile(path) as table:
                 for batch in table.iter_batches(batch_size=64):
                     for row in batch.to_pylist():
                         size = (row["height"], row["width"])
                         masks = tuple(_mask(mask, size) for mask in row["masks"])
                         yield ImageMasks(row["image_id"], row["file_name"], row["stem"], size, masks)
+
+
+def _file_name(shard: int) -> str:
+    return f"masks-{compact_name(shard)}.parquet"
 
 
 class _Table:

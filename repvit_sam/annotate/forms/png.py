@@ -20,7 +20,7 @@ from ...foreign_json import read_foreign_json
 from ...masks import coco_bbox
 from ...rle import decode_rle, encode_rle
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter
+from .form import ShardWriter, reading
 
 _FOLDER = "masks"
 _MOST = 65_535  # labels that 16 bits hold
@@ -39,23 +39,28 @@ class PngForm:
         """The image's map and legend."""
         return f"{_FOLDER}/{stem}.png", f"{_FOLDER}/{stem}.json"
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Nothing is put together."""
 
-    def tidy(self, out: Path) -> None:
+    def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path. Masks of which nothing is seen are left out."""
         for path in sorted((out / _FOLDER).rglob("*.json")):
-            legend = read_foreign_json(path)
-            labels = np.asarray(Image.open(_map_path(path)))
-            found = [_seen(row, labels) for row in legend["labels"]]
-            image = legend["image"]
-            stem = path.relative_to(out / _FOLDER).as_posix().removesuffix(".json")
-            size = (image["height"], image["width"])
-            masks = tuple(mask for mask in found if mask)
-            yield ImageMasks(image["image_id"], image["file_name"], stem, size, masks)
+            with reading(path):
+                legend = read_foreign_json(path)
+                labels = np.asarray(Image.open(_map_path(path)))
+                found = [_seen(row, labels) for row in legend["labels"]]
+                image = legend["image"]
+                stem = path.relative_to(out / _FOLDER).as_posix().removesuffix(".json")
+                size = (image["height"], image["width"])
+                masks = tuple(mask for mask in found if mask)
+                yield ImageMasks(image["image_id"], image["file_name"], stem, size, masks)
 
 
 class _Files:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ...foreign_json import read_foreign_json
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter
+from .form import ShardWriter, reading
 
 _FOLDER = "annotations"
 
@@ -27,20 +27,25 @@ class Sa1bForm:
         """The image's JSON."""
         return (f"{_FOLDER}/{stem}.json",)
 
+    def shard_files(self, shard: int) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def finish(self, out: Path, shards: int, categories: Mapping[int, str]) -> None:
         """Nothing is put together."""
 
-    def tidy(self, out: Path) -> None:
+    def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path."""
         for path in sorted((out / _FOLDER).rglob("*.json")):
-            content = read_foreign_json(path)
-            image = content["image"]
-            masks = tuple(MaskRecord.from_json(row) for row in content["annotations"])
-            stem = path.relative_to(out / _FOLDER).as_posix().removesuffix(".json")
-            yield ImageMasks(image["image_id"], image["file_name"], stem, (image["height"], image["width"]), masks)
+            with reading(path):
+                content = read_foreign_json(path)
+                image = content["image"]
+                masks = tuple(MaskRecord.from_json(row) for row in content["annotations"])
+                stem = path.relative_to(out / _FOLDER).as_posix().removesuffix(".json")
+                yield ImageMasks(image["image_id"], image["file_name"], stem, (image["height"], image["width"]), masks)
 
 
 class _Files:

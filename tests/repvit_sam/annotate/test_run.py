@@ -95,6 +95,63 @@ def test_a_file_of_the_results_that_is_lost_is_made_again(photos, tmp_path, ligh
     assert files_of(out) == before
 
 
+@pytest.mark.parametrize("keep", [0, 100])
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_cut_file_of_a_finished_run_is_made_again_and_not_opened(photos, tmp_path, light_model, keep, failing):
+    if failing:  # a run without shards on disk
+        for path in photos.rglob("*.*"):
+            path.write_bytes(b"no photo")
+    out = tmp_path / "out"
+    run(photos, out, light_model)
+    before = files_of(out)
+    os.truncate(out / "annotations.json", keep if not failing else min(keep, 9))
+    with pytest.raises(
+        ValueError, match=r"annotations.json has \d+ bytes and was written with [\d,]+; make the results"
+    ):
+        open_results(out)
+    run(photos, out, light_model)
+    assert files_of(out) == before
+
+
+def test_a_file_that_is_lost_before_the_shards_are_removed_is_put_together_from_them(
+    photos, tmp_path, light_model, monkeypatch
+):
+    from repvit_sam.annotate.forms.coco import CocoForm
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(CocoForm, "tidy", lambda *_: None)
+        run(photos, out, light_model)
+    before = (out / "annotations.json").read_bytes()
+    (out / "annotations.json").unlink()
+    assert run(photos, out, light_model).made_now == 0
+    assert (out / "annotations.json").read_bytes() == before
+    assert not (out / "shards").exists()
+
+
+def test_another_file_in_the_folder_of_shards_stays(photos, tmp_path, light_model):
+    (tmp_path / "out" / "shards").mkdir(parents=True)
+    for name in ("mine.jsonl", "00099.jsonl"):
+        (tmp_path / "out" / "shards" / name).write_text("mine")
+    run(photos, tmp_path / "out", light_model)
+    assert sorted(path.name for path in (tmp_path / "out" / "shards").iterdir()) == ["00099.jsonl", "mine.jsonl"]
+
+
+@pytest.mark.parametrize("form", ["coco", "parquet", "png", "sa1b"])
+def test_a_shard_that_was_made_and_then_fails_leaves_none_of_its_files(photos, tmp_path, light_model, form):
+    """Killed after its files were put in place and before its record was written; then its photographs break."""
+    out = tmp_path / "out"
+    run(photos, out, light_model, form=form, limit=2)
+    (out / "manifest" / "records-0.jsonl").unlink()
+    (out / "annotations.json").unlink(missing_ok=True)
+    (out / "dataset.json").unlink()
+    for name in NAMES[:2]:
+        (photos / name).write_bytes(b"no photo")
+    outcome = run(photos, out, light_model, form=form, limit=2, as_listed=True)
+    assert (outcome.images, outcome.failed) == (0, 2)
+    assert list(open_results(out).read()) == []
+
+
 def test_while_a_lost_file_is_made_again_the_results_are_not_whole(photos, tmp_path, light_model, monkeypatch):
     out = tmp_path / "out"
     run(photos, out, light_model, form="parquet", limit=2)
