@@ -110,7 +110,9 @@ def write_embeddings(
             encoded = _encode_missing(cache, teacher, good, done_before)
             done += encoded
             bar.advance(count, encoded)
-    typer.echo(f"{done} photos encoded, {skipped} skipped, in {time.monotonic() - started:.0f} s: {cache.folder}", err=True)
+    typer.echo(
+        f"{done} photos encoded, {skipped} skipped, in {time.monotonic() - started:.0f} s: {cache.folder}", err=True
+    )
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**30
         typer.echo(f"{bar.images_per_second:.1f} img/s, at most {peak:.1f} GiB of GPU memory", err=True)

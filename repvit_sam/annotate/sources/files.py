@@ -31,9 +31,14 @@ def open_file_system(address: str) -> tuple[Any, str]:
         raise ValueError(f"{address} is no path and no address that can be opened: {error}") from None
 
 
+def is_local(system: Any) -> bool:
+    """Whether it is the disk of this machine."""
+    return isinstance(system, fsspec.get_filesystem_class("file"))
+
+
 def full_path(system: Any, path: str) -> str:
     """An absolute path for a local file, else an address, from which ``open_file_system`` gets here again."""
-    return path if _is_local(system) else str(system.unstrip_protocol(path))
+    return path if is_local(system) else str(system.unstrip_protocol(path))
 
 
 def version_of(info: Mapping[str, Any]) -> str:
@@ -102,7 +107,3 @@ class ImageReader:
             self._rows = RowReader((image.path, image.version), system.open(path), image.column or "")
         assert image.row
         return self._rows.read(*image.row)
-
-
-def _is_local(system: Any) -> bool:
-    return isinstance(system, fsspec.get_filesystem_class("file"))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...photo import SUFFIXES
-from .files import full_path, open_file_system, version_of
+from .files import full_path, is_local, open_file_system, version_of
+from .local_files import local_files
 from .parquet import images_of_parquet
 from .prompt_files import PROMPT_KINDS, images_of_prompt_file, read_prompt_file
 from .source_image import SourceImage, unsafe_name
@@ -95,11 +96,13 @@ def _images_of(source: Source) -> Iterator[SourceImage]:
     system, path = open_file_system(source.address)
     if any(sign in path for sign in _MAGIC) and not system.exists(path):
         fixed = path[: min(path.index(sign) for sign in _MAGIC if sign in path)]
-        root = posixpath.dirname(fixed)
         found = sorted(system.glob(path, detail=True).items())
-        yield from _images_of_files(system, root, [(at, info) for at, info in found if info["type"] == "file"], source)
+        yield from _images_of_files(system, posixpath.dirname(fixed), found, source)
     elif system.isdir(path):
-        yield from _images_of_files(system, path, sorted(system.find(path, detail=True).items()), source)
+        if is_local(system):
+            yield from _images_of_folder(system, path, source)
+        else:
+            yield from _images_of_files(system, path, sorted(system.find(path, detail=True).items()), source)
     elif not system.exists(path):
         raise ValueError(f"{source.address} does not exist; expected {KINDS}")
     elif path.lower().endswith(".txt"):
@@ -108,6 +111,15 @@ def _images_of(source: Source) -> Iterator[SourceImage]:
         yield from _images_of_files(system, posixpath.dirname(path), [(path, system.info(path))], source)
     else:
         raise ValueError(f"{source.address} is of no known kind; expected {KINDS}")
+
+
+def _images_of_folder(system: Any, root: str, source: Source) -> Iterator[SourceImage]:
+    for path, problem in local_files(root, source.leave_out.absolute().as_posix() if source.leave_out else None):
+        name = posixpath.relpath(path, root)
+        if problem:
+            yield SourceImage(name, path, refused=problem)
+        elif _is_taken(path):
+            yield from _images_of_file(system, path, None, name)
 
 
 def _images_of_files(
@@ -119,8 +131,23 @@ def _images_of_files(
             yield from _images_of_file(system, path, info, posixpath.relpath(path, root or "/"))
 
 
-def _images_of_file(system: Any, path: str, info: dict[str, Any], name: str) -> Iterator[SourceImage]:
-    if name.lower().endswith(".tar"):
+def _images_of_file(system: Any, path: str, info: dict[str, Any] | None, name: str) -> Iterator[SourceImage]:
+    """The image, or those in it; none in a folder that is called like an image.
+
+    Args:
+        info: what the file system says of the file; None asks it.
+    """
+    if info is None or info.get("islink"):  # of a link, lists describe itself, and ``system.info`` what it leads to
+        try:
+            info = system.info(path)
+        except OSError as error:
+            yield SourceImage(name, full_path(system, path), refused=f"it cannot be read: {error.strerror or error}")
+            return
+    if info["type"] == "directory":
+        return
+    if info["type"] != "file":
+        yield SourceImage(name, full_path(system, path), refused="it is no file")
+    elif name.lower().endswith(".tar"):
         yield from images_of_tar(system, path, name)
     elif name.lower().endswith(".parquet"):
         yield from images_of_parquet(system, path, name)

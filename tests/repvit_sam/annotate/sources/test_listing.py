@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 
 import fsspec
@@ -63,6 +64,52 @@ def test_a_pattern_names_images_from_its_first_folder_without_signs(tree, photo)
     assert names_of(tree / "a" / "*" / "*.webp") == ["deep/d.webp"]
     assert names_of(tree / "**" / "*.PNG") == ["a/c.PNG"]
     assert_read(images_of(tree / "*.jpg"), photo)
+
+
+def test_an_image_that_is_a_link_is_read_where_it_leads(tree, tmp_path, photo):
+    os.utime(photo, (1, 1))  # the link is younger
+    (tree / "a" / "link.jpg").symlink_to(photo)
+    (tree / "a" / "lost.jpg").symlink_to(tmp_path / "none.jpg")
+    for source in (tree / "a", tree / "a" / "*"):
+        images = {image.name: image for image in images_of(source)}
+        assert_read([images["link.jpg"]], photo)
+        assert images["lost.jpg"].refused == "it cannot be read: No such file or directory"
+    assert_read(images_of(tree / "a" / "link.jpg"), photo)
+
+
+def test_a_folder_that_is_a_link_is_followed_once_and_never_round(tree, tmp_path, photo):
+    for name in ("far/1.jpg", "far/in/2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    links = {"a/far": "far", "a/again": "far/in", "a/up": "tree", "a/top": ".", "z": "tree/a", "far/back": "far"}
+    for name, target in links.items():
+        (tmp_path / (name if name.startswith("far") else f"tree/{name}")).symlink_to(tmp_path / target)
+    images = images_of(tree)
+    assert [image.name for image in images] == ["a/again/2.jpg", "a/c.PNG", "a/deep/d.webp", "a/far/1.jpg", "b.jpg"]
+    assert_read(images, photo)
+
+
+def test_images_of_a_folder_are_sorted_as_whole_paths_are(tmp_path, photo):
+    names = ["a/1.jpg", "a-b/1.jpg", "a.jpg", "a0/1.jpg", "A/1.jpg", "a/b/1.jpg", "a/b.jpg", "ä/1.jpg"]
+    for name in names:
+        save_photo(tmp_path / "many" / name)
+    assert names_of(tmp_path / "many") == sorted(names)
+
+
+def test_what_is_neither_file_nor_readable_folder_is_a_failed_image(tree, monkeypatch):
+    os.mkfifo(tree / "pipe.jpg")
+    scandir = os.scandir
+
+    def refuse(folder):
+        if folder.endswith("/deep"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert {image.name: image.refused for image in images_of(tree) if image.refused} == {
+        "a/deep": "the folder cannot be read: Permission denied",
+        "pipe.jpg": "it is no file",
+    }
 
 
 def test_one_file_is_a_source(photo):
