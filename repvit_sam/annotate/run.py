@@ -27,6 +27,7 @@ from .memory import peak_mib
 from .plan import Plan, first_difference, has_plan, read_plan, write_plan
 from .results import MANIFEST, Results, finish_results, is_finished, mark_unfinished, write_failures, write_summary
 from .shard import ShardFolders, is_in_place
+from .sources.files import real_path
 from .sources.listing import Source, list_source
 from .sources.source_image import SourceImage
 from .state import State, state_of
@@ -88,7 +89,7 @@ def annotate(source: Source, out: Path, making: Making, running: Running, screen
     """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ValueError("torchrun would start a run in each process; leave it out, and give --workers or --runner ray")
-    out = out.absolute()
+    out = Path(real_path(out))
     find_form(making.form)  # whether its library is here
     if is_finished(out) and not (out / MANIFEST).is_dir():
         raise ValueError(f"{out} holds other results; give another --out")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import os
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,8 @@ from fsspec.core import url_to_fs
 from ...errors import PhotoError
 from ...photo import MAX_BYTES
 from .source_image import SourceImage
+
+PATTERN_SIGNS = "*?["
 
 # where file systems say when a file was written, or which content it has
 _VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
@@ -29,6 +33,28 @@ def open_file_system(address: str) -> tuple[Any, str]:
         raise ValueError(f"{address} needs another library to be opened: {error}") from None
     except ValueError as error:
         raise ValueError(f"{address} is no path and no address that can be opened: {error}") from None
+
+
+def open_source(address: str) -> tuple[Any, str]:
+    """As ``open_file_system``, with one spelling for each local path, so that the same source is known as the same.
+
+    Neither "..", nor a folder that is a link, is left in it. A file that is a link itself keeps its name.
+
+    Raises:
+        ValueError: the address needs a library that is not installed, or cannot be reached.
+    """
+    system, path = open_file_system(address)
+    return system, _one_spelling(path) if is_local(system) else path
+
+
+def real_path(path: str | os.PathLike[str]) -> str:
+    """Without ".." and links, with "/"."""
+    return os.path.realpath(path).replace(os.sep, "/")
+
+
+def pattern_folder(path: str) -> str:
+    """The folder before the first sign of a pattern, or that of a file."""
+    return posixpath.dirname(path[: min((path.index(sign) for sign in PATTERN_SIGNS if sign in path), default=None)])
 
 
 def is_local(system: Any) -> bool:
@@ -107,3 +133,10 @@ class ImageReader:
             self._rows = RowReader((image.path, image.version), system.open(path), image.column or "")
         assert image.row
         return self._rows.read(*image.row)
+
+
+def _one_spelling(path: str) -> str:
+    if os.path.isdir(path):
+        return real_path(path)
+    folder = posixpath.dirname(path) if os.path.lexists(path) else pattern_folder(path)
+    return real_path(folder or "/").rstrip("/") + path[len(folder.rstrip("/")) :]

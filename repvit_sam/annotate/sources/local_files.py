@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from .files import real_path
+
 
 def local_files(root: str, leave_out: str | None = None) -> Iterator[tuple[str, str | None]]:
     """The files below a folder, and folders that cannot be read with the reason.
@@ -15,7 +17,7 @@ def local_files(root: str, leave_out: str | None = None) -> Iterator[tuple[str, 
     to a folder that holds ``root``, and no folder is entered twice. So links cannot go round.
 
     Args:
-        root: a folder, as ``os.path.realpath`` spells it, with "/".
+        root: a folder, as ``real_path`` spells it.
         leave_out: a folder that is not entered, spelled the same.
     """
     linked: set[str] = set()  # real paths of folders that were entered by way of a link
@@ -34,7 +36,7 @@ def local_files(root: str, leave_out: str | None = None) -> Iterator[tuple[str, 
             yield path, None
             continue
         by_link = os.path.islink(path)
-        real = os.path.realpath(path).replace(os.sep, "/") if by_link else f"{real_folder.rstrip('/')}/{name[:-1]}"
+        real = real_path(path) if by_link else f"{real_folder.rstrip('/')}/{name[:-1]}"
         if real == leave_out or (by_link and (_holds(root, real) or _holds(real, root))) or real in linked:
             continue
         if not _holds(root, real):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...detection_files import DetectionFile, read_detections, read_json
 from ...errors import PromptError
-from .files import full_path, open_file_system, version_of
+from .files import full_path, open_source, version_of
 from .source_image import BoxPrompt, PointsPrompt, SourceImage, unsafe_name
 
 PROMPT_KINDS = ("boxes", "points", "keypoints", "none")
@@ -50,7 +50,7 @@ def read_prompt_file(path: Path, annotations: Path | None, kind: str) -> tuple[D
 
 def images_of_prompt_file(images: Mapping[str, SourceImage], folder: str) -> Iterator[SourceImage]:
     """The images, found in the folder under the names that the file gives them."""
-    system, root = open_file_system(folder)
+    system, root = open_source(folder)
     for name, image in images.items():
         if unsafe := unsafe_name(name):
             yield replace(image, path=name, refused=unsafe)

@@ -7,7 +7,9 @@ import tarfile
 
 import fsspec
 import pytest
+from fsspec.implementations.dirfs import DirFileSystem
 
+from repvit_sam.annotate.sources import listing
 from repvit_sam.annotate.sources.files import ImageReader
 from repvit_sam.annotate.sources.listing import Source, list_source
 from repvit_sam.errors import PhotoError, PromptError
@@ -110,6 +112,33 @@ def test_what_is_neither_file_nor_readable_folder_is_a_failed_image(tree, monkey
         "a/deep": "the folder cannot be read: Permission denied",
         "pipe.jpg": "it is no file",
     }
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*.*"])
+def test_a_source_is_the_same_by_every_spelling(tree, tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tree / "a")
+    (tmp_path / "link").symlink_to(tree)
+    sources = [
+        Source(f"{folder}{pattern}") for folder in (tree, "..", "../../tree", tmp_path / "link", f"file://{tree}")
+    ]
+    for source in sources:
+        assert source.full_address == f"{tree}{pattern}"
+        assert list(list_source(source).images) == images_of(sources[0].address)
+        left_out = [image.name for image in images_of(source.address, leave_out=tmp_path / "link" / "a" / ".." / "a")]
+        assert left_out == ["b.jpg"]
+
+
+def test_a_prompt_files_images_are_the_same_by_every_spelling(tree, tmp_path, monkeypatch):
+    monkeypatch.chdir(tree / "a")
+    content = {"images": [{"id": 1, "file_name": "b.jpg"}], "annotations": [], "categories": []}
+    (tree / "file.json").write_text(json.dumps(content))
+    assert images_of("../file.json") == images_of(tree / "file.json") == images_of(tree / "file.json", images="..")
+
+
+def test_a_pattern_without_a_folder_names_images_by_their_whole_paths(tree, monkeypatch):
+    buckets = DirFileSystem(str(tree), fsspec.filesystem("file"))  # its paths begin with a bucket, as those of s3 do
+    monkeypatch.setattr(listing, "open_source", lambda address: (buckets, address.removeprefix("s3://")))
+    assert names_of("s3://?/*.PNG") == ["a/c.PNG"]
 
 
 def test_one_file_is_a_source(photo):
