@@ -151,7 +151,7 @@ def _named(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
 
 def _added(known: set[bytes], name: str) -> bool:
     """Add a name; False if it is there."""
-    digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     if digest in known:
         return False
     known.add(digest)

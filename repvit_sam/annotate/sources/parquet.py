@@ -53,7 +53,7 @@ def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage
                     yield _image_at(system, path, str(rows[path_column][row]), folder)
                 else:
                     own_name = f"{called}" if called not in (None, "") else f"{number:08d}"
-                    refused = unsafe_name(own_name)
+                    refused = unsafe_name(own_name) or unsafe_name(f"{folder}/{own_name}")
                     yield SourceImage(
                         f"{folder}/{own_name}",
                         address,
@@ -147,7 +147,8 @@ def _values(table: Any, group: int, columns: list[str]) -> dict[str, list[Any]]:
 
 def _image_at(system: Any, table_path: str, path: str, folder: str) -> SourceImage:
     """The image at a path relative to its table's folder."""
-    name, refused = f"{folder}/{path}", unsafe_name(path)
+    name = f"{folder}/{path}"
+    refused = unsafe_name(path) or unsafe_name(name)
     if refused:
         return SourceImage(name, path, refused=refused)
     place = f"{table_path.rpartition('/')[0]}/{path}"

@@ -76,7 +76,11 @@ def test_a_damaged_plan_is_named(tmp_path, file):
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.jpg", "a/../../b.jpg", "/a.jpg", "..\\a.jpg", "C:\\a.jpg", "a\nb.jpg", "", "x" * 300 + ".jpg"]
+    "name",
+    [
+        *("../a.jpg", "a/../../b.jpg", "/a.jpg", "..\\a.jpg", "C:\\a.jpg", "a\nb.jpg", "", "x" * 300 + ".jpg"),
+        *("a/b:c.jpg", "\udcff.jpg", "a/\ud800.jpg"),
+    ],
 )
 def test_no_name_leads_out_of_the_folder(name):
     assert unsafe_name(name)
