@@ -86,7 +86,7 @@ def _points_by_name(path: Path, kind: str, names: Mapping[int, str]) -> dict[str
             points = _keypoints(row) if kind == "keypoints" else _point_fields(row)
             prompt = PointsPrompt(int(row["category_id"]), float(row.get("score", 1.0)), points)
             name = names[row["image_id"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise PromptError(
                 f"{path}: the {kind} of annotation {row.get('id')} are not as in COCO's format "
                 f"({type(error).__name__}: {error})"
@@ -102,6 +102,8 @@ def _points_by_name(path: Path, kind: str, names: Mapping[int, str]) -> dict[str
 def _keypoints(row: Mapping[str, Any]) -> tuple[tuple[float, float, int], ...]:
     """x, y and visibility in turn; 0 is not labelled."""
     flat = row.get("keypoints") or []
+    if len(flat) % 3:
+        raise ValueError(f"expected x, y and visibility for each, got {len(flat)} numbers")
     return _checked([(flat[at], flat[at + 1], 1) for at in range(0, len(flat), 3) if flat[at + 2] > 0])
 
 

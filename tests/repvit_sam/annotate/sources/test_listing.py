@@ -215,6 +215,15 @@ def test_parquet_has_bytes_or_paths(tree, tmp_path, photo, kind):
     assert_read(images, photo)
 
 
+def test_rows_whose_names_repeat_are_named_by_another_column_or_their_number(tmp_path, photo):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"jpg": [photo.read_bytes()] * 3, "image_id": [7, 8, 7]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "table.parquet", row_group_size=2)
+    assert names_of(tmp_path / "table.parquet") == [f"table/0000000{row}" for row in range(3)]
+    parquet.write_table(pyarrow.table({**columns, "name": ["x"] * 3, "key": list("abc")}), tmp_path / "table.parquet")
+    assert names_of(tmp_path / "table.parquet") == ["table/a", "table/b", "table/c"]
+
+
 def test_parquet_without_images_is_refused_with_its_columns(tmp_path):
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.table({"a": [1], "b": ["x"]}), tmp_path / "table.parquet")
@@ -257,6 +266,22 @@ def test_a_detectors_results_are_read_with_the_list_of_images(tree, tmp_path, ph
     assert listing.categories == {2: "cup"}
     with pytest.raises(PromptError, match="has boxes only; expected a whole COCO file, or --use boxes"):
         images_of(tmp_path / "results.json", use="points", **options)
+
+
+@pytest.mark.parametrize(
+    ("use", "fields", "words"),
+    [
+        ("keypoints", '"keypoints": [1, 2, 2, 3]', "expected x, y and visibility for each, got 4 numbers"),
+        ("points", '"point_coords": [[1, 2]], "point_labels": [Infinity]', "OverflowError"),
+        ("points", '"point_coords": [[1, 2]], "score": [1]', "TypeError"),
+    ],
+)
+def test_points_that_are_no_points_are_refused_in_a_sentence(tmp_path, use, fields, words):
+    row = f'{{"id": 5, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], {fields}}}'
+    listed = f'{{"images": [{{"id": 1, "file_name": "b.jpg"}}], "annotations": [{row}], "categories": []}}'
+    (tmp_path / "file.json").write_text(listed)
+    with pytest.raises(PromptError, match=f"(annotation 5 are not as in COCO's format|results list).*{words}"):
+        images_of(tmp_path / "file.json", use=use)
 
 
 @pytest.mark.parametrize(
