@@ -116,6 +116,7 @@ class ImageReader:
             check_unchanged(image, system, path)
             if image.row is not None:
                 return self._read_row(image, system, path)
+            self._rows = None  # sources are sorted: the table is read
             start, end = (None, None) if image.offset is None else (image.offset, image.offset + (image.size or 0))
             data: bytes = system.cat_file(path, start=start, end=end)
         except PhotoError:

@@ -245,6 +245,21 @@ def test_an_image_whose_name_is_no_utf8_fails_alone(photos, tmp_path, light_mode
     assert len(list(open_results(tmp_path / "out").read())) == 6
 
 
+def test_a_row_group_is_read_once_for_all_shards_of_a_worker(photos, tmp_path, light_model, monkeypatch):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    data = (photos / "rocket.jpg").read_bytes()
+    parquet.write_table(pyarrow.table({"jpg": [data] * 3}), tmp_path / "table.parquet")
+    read, groups = parquet.ParquetFile.read_row_group, []
+
+    def count_then_read(self, group, columns):
+        groups.append(group)
+        return read(self, group, columns=columns)
+
+    monkeypatch.setattr(parquet.ParquetFile, "read_row_group", count_then_read)
+    assert run(tmp_path / "table.parquet", tmp_path / "out", light_model, shard_size=1).images == 3
+    assert groups == [0]
+
+
 def test_a_source_that_cannot_be_read_is_named(photos, tmp_path, light_model, monkeypatch):
     from repvit_sam.annotate.sources import listing
 
