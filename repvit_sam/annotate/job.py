@@ -13,6 +13,7 @@ from .forms.choice import find_form
 from .masks import MaskMaker
 from .plan import Plan
 from .shard import ShardFolders, make_shard
+from .sources.files import ImageReader
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class AnnotateJob:
         torch.set_num_threads(self.making.threads)
         making, form = self.making, find_form(self.making.form)
         maker = MaskMaker(making.model, making.everything, making.min_score, making.most_boxes)
+        reader = ImageReader()
 
         def make(shard: int) -> Record:
             images = self.plan.shard(shard)
-            return make_shard(shard, images, form, maker.masks_of, self.folders, making.max_pixels)
+            return make_shard(shard, images, form, maker.masks_of, self.folders, making.max_pixels, reader)
 
         return make

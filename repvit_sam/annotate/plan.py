@@ -21,6 +21,7 @@ from ..files import atomic_write, sha256_of
 from .sources.source_image import SourceImage
 
 _LINES, _INDEX, _FACTS = "plan.jsonl", "plan.index", "plan.json"
+_OWN_ENDINGS = (".json", ".png")  # of files that an image has for itself, in any form (``Form.own_files``)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def write_plan(folder: Path, images: Iterable[SourceImage], shard_size: int, cat
     """Cut the images into shards and write the plan; the last file written says that it is whole.
 
     Images without an id get their place in the plan, from 1 on, and each gets a name for its own output files: its path
-    without the ending, or with it where an earlier image has that name.
+    without the ending, or with it where an earlier image has that name, or has a folder where the output would be a
+    file. Where the folder comes later, ``a.json/b.jpg`` after ``a.jpg``, it is ``a.json_`` in the results.
 
     Raises:
         ValueError: two images have the same name, or the source numbers some of its images only.
@@ -110,7 +112,7 @@ def read_plan(folder: Path) -> Plan:
 def first_difference(old: Plan, new: Plan) -> str | None:
     """What of the source is not as it was, in a few words; None where both plans are the same."""
     if sha256_of(old.folder / _LINES) == sha256_of(new.folder / _LINES):
-        return None
+        return _category_difference(old.categories, new.categories)
     known = old.all_images()
     for number, image in enumerate(new.all_images(), 1):
         before = next(known, None)
@@ -125,6 +127,18 @@ def first_difference(old: Plan, new: Plan) -> str | None:
     return f"{gone.name} is gone" if gone else "its list of images"
 
 
+def _category_difference(old: dict[int, str], new: dict[int, str]) -> str | None:
+    for number in sorted(old | new):
+        before, now = old.get(number), new.get(number)
+        if before is None:
+            return f"category {number} ({now}) was added"
+        if now is None:
+            return f"category {number} ({before}) is gone"
+        if before != now:
+            return f"category {number} was {before} and is {now}"
+    return None
+
+
 def _named(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
     """Each image with its id and its stem.
 
@@ -132,7 +146,7 @@ def _named(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
     regard to case, as some file systems do.
     """
     names: set[bytes] = set()
-    stems: set[bytes] = set()
+    stems = _Stems()
     own_ids: bool | None = None
     for number, image in enumerate(images, 1):
         own_ids = image.image_id is not None if own_ids is None else own_ids
@@ -140,22 +154,52 @@ def _named(images: Iterable[SourceImage]) -> Iterator[SourceImage]:
             raise ValueError(f"the source numbers some of its images, but not {image.name}; number all or none")
         if not _added(names, image.name):
             raise ValueError(f"two images are called {image.name}; each must be listed once")
-        stem: str | None = ""
-        if not image.refused:
-            possible = (posixpath.splitext(image.name)[0], image.name)
-            stem = next((name for name in possible if _added(stems, name.casefold())), None)
+        stem = "" if image.refused else stems.new_one(image.name)
         if stem is None:
             raise ValueError(f"{image.name} and another image would have the same output file; rename one of them")
         yield replace(image, image_id=image.image_id if own_ids else number, stem=stem)
 
 
+class _Stems:
+    """Names of output files, told apart from each other, and from folders that the files would be."""
+
+    def __init__(self) -> None:
+        self._taken: set[bytes] = set()
+        self._folders: set[bytes] = set()  # those that end as output files do, without the ending
+
+    def new_one(self, name: str) -> str | None:
+        """A name for the output files of an image; None where all that are possible are taken."""
+        parents, slash, own = name.rpartition("/")
+        marked = "/".join(f"{part}_" if part.lower().endswith(_OWN_ENDINGS) else part for part in parents.split("/"))
+        for stem in (posixpath.splitext(name)[0], name, f"{marked}{slash}{own}"):
+            plain = stem.casefold()
+            folders = {_digest(folder) for folder in _folders_like_files(plain)}
+            if _digest(plain) in self._folders or folders & self._taken or not _added(self._taken, plain):
+                continue
+            self._folders |= folders
+            return stem
+        return None
+
+
+def _folders_like_files(stem: str) -> Iterator[str]:
+    """The folders of a path that are called like an image's output file, without that ending."""
+    parts = stem.split("/")
+    for depth, part in enumerate(parts[:-1], 1):
+        if part.endswith(_OWN_ENDINGS):
+            yield posixpath.splitext("/".join(parts[:depth]))[0]
+
+
 def _added(known: set[bytes], name: str) -> bool:
     """Add a name; False if it is there."""
-    digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    digest = _digest(name)
     if digest in known:
         return False
     known.add(digest)
     return True
+
+
+def _digest(name: str) -> bytes:
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _index(folder: Path) -> NDArray[np.int64]:

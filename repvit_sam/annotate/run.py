@@ -36,6 +36,7 @@ from .results import (
     write_summary,
 )
 from .shard import ShardFolders, is_in_place
+from .sources.files import real_path
 from .sources.listing import Source, list_source
 from .sources.source_image import SourceImage
 from .state import State, state_of
@@ -97,7 +98,7 @@ def annotate(source: Source, out: Path, making: Making, running: Running, screen
     """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ValueError("torchrun would start a run in each process; leave it out, and give --workers or --runner ray")
-    out = out.absolute()
+    out = Path(real_path(out))
     find_form(making.form)  # whether its library is here
     _check_ours(out)
     with _disk_errors(out), _alone_in(out):

@@ -41,11 +41,20 @@ class ShardFolders:
 
 
 def make_shard(
-    shard: int, images: list[SourceImage], form: Form, masks_of: MasksOf, folders: ShardFolders, max_pixels: int
+    shard: int,
+    images: list[SourceImage],
+    form: Form,
+    masks_of: MasksOf,
+    folders: ShardFolders,
+    max_pixels: int,
+    reader: ImageReader,
 ) -> Record:
     """Make the masks of a shard's images, reading, computing and writing at once, and put its files in place.
 
     An image that cannot be read or does not fit its prompts is one of the record's ``failed``; the others go on.
+
+    Args:
+        reader: the worker's; what it holds of a table serves the next shard as well.
 
     Returns:
         images: how many were made. masks: of all of them. failed: [[place in the shard, image id, name, reason], ...].
@@ -58,7 +67,7 @@ def make_shard(
     staged = folders.staging / str(shard)
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    reader, writer = ImageReader(), form.writer(staged, shard)
+    writer = form.writer(staged, shard)
     failed: list[list[object]] = []
     made = masks = 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import errno
+import os
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,8 @@ from fsspec.core import url_to_fs
 from ...errors import JobError, PhotoError
 from ...photo import MAX_BYTES
 from .source_image import SourceImage
+
+PATTERN_SIGNS = "*?["
 
 # where file systems say when a file was written, or which content it has
 _VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
@@ -36,9 +40,36 @@ def open_file_system(address: str) -> tuple[Any, str]:
         raise ValueError(f"{address} is no path and no address that can be opened: {error}") from None
 
 
+def open_source(address: str) -> tuple[Any, str]:
+    """As ``open_file_system``, with one spelling for each local path, so that the same source is known as the same.
+
+    Neither "..", nor a folder that is a link, is left in it. A file that is a link itself keeps its name.
+
+    Raises:
+        ValueError: the address needs a library that is not installed, or cannot be reached.
+    """
+    system, path = open_file_system(address)
+    return system, _one_spelling(path) if is_local(system) else path
+
+
+def real_path(path: str | os.PathLike[str]) -> str:
+    """Without ".." and links, with "/"."""
+    return os.path.realpath(path).replace(os.sep, "/")
+
+
+def pattern_folder(path: str) -> str:
+    """The folder before the first sign of a pattern, or that of a file."""
+    return posixpath.dirname(path[: min((path.index(sign) for sign in PATTERN_SIGNS if sign in path), default=None)])
+
+
+def is_local(system: Any) -> bool:
+    """Whether it is the disk of this machine."""
+    return isinstance(system, fsspec.get_filesystem_class("file"))
+
+
 def full_path(system: Any, path: str) -> str:
     """An absolute path for a local file, else an address, from which ``open_file_system`` gets here again."""
-    return path if _is_local(system) else str(system.unstrip_protocol(path))
+    return path if is_local(system) else str(system.unstrip_protocol(path))
 
 
 def version_of(info: Mapping[str, Any]) -> str:
@@ -90,6 +121,7 @@ class ImageReader:
             check_unchanged(image, system, path)
             if image.row is not None:
                 return self._read_row(image, system, path)
+            self._rows = None  # sources are sorted: the table is read
             start, end = (None, None) if image.offset is None else (image.offset, image.offset + (image.size or 0))
             data: bytes = system.cat_file(path, start=start, end=end)
         except PhotoError:
@@ -114,5 +146,8 @@ class ImageReader:
         return self._rows.read(*image.row)
 
 
-def _is_local(system: Any) -> bool:
-    return isinstance(system, fsspec.get_filesystem_class("file"))
+def _one_spelling(path: str) -> str:
+    if os.path.isdir(path):
+        return real_path(path)
+    folder = posixpath.dirname(path) if os.path.lexists(path) else pattern_folder(path)
+    return real_path(folder or "/").rstrip("/") + path[len(folder.rstrip("/")) :]

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ...photo import SUFFIXES
-from .files import full_path, open_file_system, version_of
+from .files import PATTERN_SIGNS, full_path, is_local, open_source, pattern_folder, real_path, version_of
+from .local_files import local_files
 from .parquet import images_of_parquet
 from .prompt_files import PROMPT_KINDS, images_of_prompt_file, read_prompt_file
 from .source_image import SourceImage, unsafe_name
 from .tars import images_of_tar
 
 KINDS = "a folder, a 'pattern*', a .txt list, an image, a .tar, a .parquet file or a COCO .json"
-_MAGIC = "*?["
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Source:
     @property
     def full_address(self) -> str:
         """The same wherever the command is given."""
-        return full_path(*open_file_system(self.address))
+        return full_path(*open_source(self.address))
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,15 @@ def _not_empty(images: Iterator[SourceImage], source: Source) -> Iterator[Source
 
 
 def _images_of(source: Source) -> Iterator[SourceImage]:
-    system, path = open_file_system(source.address)
-    if any(sign in path for sign in _MAGIC) and not system.exists(path):
-        fixed = path[: min(path.index(sign) for sign in _MAGIC if sign in path)]
-        root = posixpath.dirname(fixed)
+    system, path = open_source(source.address)
+    if any(sign in path for sign in PATTERN_SIGNS) and not system.exists(path):
         found = sorted(system.glob(path, detail=True).items())
-        yield from _images_of_files(system, root, [(at, info) for at, info in found if info["type"] == "file"], source)
+        yield from _images_of_files(system, pattern_folder(path), found, source)
     elif system.isdir(path):
-        yield from _images_of_files(system, path, sorted(system.find(path, detail=True).items()), source)
+        if is_local(system):
+            yield from _images_of_folder(system, path, source)
+        else:
+            yield from _images_of_files(system, path, sorted(system.find(path, detail=True).items()), source)
     elif not system.exists(path):
         raise ValueError(f"{source.address} does not exist; expected {KINDS}")
     elif path.lower().endswith(".txt"):
@@ -110,17 +111,41 @@ def _images_of(source: Source) -> Iterator[SourceImage]:
         raise ValueError(f"{source.address} is of no known kind; expected {KINDS}")
 
 
+def _images_of_folder(system: Any, root: str, source: Source) -> Iterator[SourceImage]:
+    for path, problem in local_files(root, real_path(source.leave_out) if source.leave_out else None):
+        name = _name(path, root)
+        if problem:
+            yield SourceImage(name, path, refused=problem)
+        elif _is_taken(path):
+            yield from _images_of_file(system, path, None, name)
+
+
 def _images_of_files(
     system: Any, root: str, files: list[tuple[str, dict[str, Any]]], source: Source
 ) -> Iterator[SourceImage]:
-    left_out = f"{source.leave_out.absolute().as_posix()}/" if source.leave_out else None
+    left_out = f"{real_path(source.leave_out)}/" if source.leave_out else None
     for path, info in files:
         if _is_taken(path) and not (left_out and path.startswith(left_out)):
-            yield from _images_of_file(system, path, info, posixpath.relpath(path, root or "/"))
+            yield from _images_of_file(system, path, info, _name(path, root))
 
 
-def _images_of_file(system: Any, path: str, info: dict[str, Any], name: str) -> Iterator[SourceImage]:
-    if name.lower().endswith(".tar"):
+def _images_of_file(system: Any, path: str, info: dict[str, Any] | None, name: str) -> Iterator[SourceImage]:
+    """The image, or those in it; none in a folder that is called like an image.
+
+    Args:
+        info: what the file system says of the file; None asks it.
+    """
+    if info is None or info.get("islink"):  # of a link, lists describe itself, and ``system.info`` what it leads to
+        try:
+            info = system.info(path)
+        except OSError as error:
+            yield SourceImage(name, full_path(system, path), refused=f"it cannot be read: {error.strerror or error}")
+            return
+    if info["type"] == "directory":
+        return
+    if info["type"] != "file":
+        yield SourceImage(name, full_path(system, path), refused="it is no file")
+    elif name.lower().endswith(".tar"):
         yield from images_of_tar(system, path, name)
     elif name.lower().endswith(".parquet"):
         yield from images_of_parquet(system, path, name)
@@ -136,13 +161,10 @@ def _images_of_list(system: Any, path: str) -> Iterator[SourceImage]:
         raise ValueError(f"{path} is no list: expected one path a line in UTF-8") from None
     listed = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     beside = posixpath.dirname(full_path(system, path))
-    places = [
-        open_file_system(line if "://" in line or posixpath.isabs(line) else f"{beside}/{line}") for line in listed
-    ]
-    places = [(at, posixpath.normpath(place)) for at, place in places]
+    places = [open_source(line if "://" in line or posixpath.isabs(line) else f"{beside}/{line}") for line in listed]
     root = posixpath.commonpath([posixpath.dirname(place) for _, place in places]) if places else ""
     for at, place in places:
-        name = posixpath.relpath(place, root or "/")
+        name = _name(place, root)
         try:
             info = at.info(place)
         except OSError:
@@ -154,6 +176,11 @@ def _images_of_list(system: Any, path: str) -> Iterator[SourceImage]:
             yield from _images_of_file(at, place, info, name)
         else:
             yield SourceImage(name, full_path(at, place), refused="it is no image by its name")
+
+
+def _name(path: str, root: str) -> str:
+    """The path below the root; the path itself where its file system has no root, as of buckets."""
+    return posixpath.relpath(path, root) if root else path
 
 
 def _is_taken(path: str) -> bool:

@@ -20,7 +20,7 @@ def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage
 
     A column with the bytes is looked for (``image``, ``bytes``, ``jpg`` ..., or ``image.bytes`` within a struct), then
     one of paths relative to the file. A column with names (``file_name``, ``name``, ``key``, ``id`` ...) names them,
-    else their number.
+    where its values differ, else their number.
 
     Raises:
         ValueError: neither is there, or pyarrow is not installed.
@@ -41,7 +41,8 @@ def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage
                 f"{', '.join(_PATHS)}, got {', '.join(columns)}"
             )
         own = f"{bytes_column.rpartition('.')[0]}.path" if bytes_column and "." in bytes_column else None
-        named = own if own in columns else next((c for c in _NAMES if c in columns), None)
+        possible = [c for c in (own, *_NAMES) if c and c in columns and not path_column]
+        named = next((c for c in possible if _tells_apart(table, c)), None)
         folder, address = name.rpartition(".")[0], full_path(system, path)
         number = 0
         for group in range(table.num_row_groups):
@@ -53,7 +54,7 @@ def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage
                     yield _image_at(system, path, str(rows[path_column][row]), folder)
                 else:
                     own_name = f"{called}" if called not in (None, "") else f"{number:08d}"
-                    refused = unsafe_name(own_name)
+                    refused = unsafe_name(own_name) or unsafe_name(f"{folder}/{own_name}")
                     yield SourceImage(
                         f"{folder}/{own_name}",
                         address,
@@ -136,6 +137,18 @@ def _first(columns: dict[str, str], having: list[str], wanted: tuple[str, ...]) 
     return having[0] if len(having) == 1 and columns[having[0]] == "bytes" else None
 
 
+def _tells_apart(table: Any, column: str) -> bool:
+    """Whether no value but nothing is there twice."""
+    seen: set[str] = set()
+    for group in range(table.num_row_groups):
+        named = [str(value) for value in _values(table, group, [column])[column] if value not in (None, "")]
+        before = len(seen)
+        seen.update(named)
+        if len(seen) != before + len(named):
+            return False
+    return True
+
+
 def _values(table: Any, group: int, columns: list[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name in columns:
@@ -147,7 +160,8 @@ def _values(table: Any, group: int, columns: list[str]) -> dict[str, list[Any]]:
 
 def _image_at(system: Any, table_path: str, path: str, folder: str) -> SourceImage:
     """The image at a path relative to its table's folder."""
-    name, refused = f"{folder}/{path}", unsafe_name(path)
+    name = f"{folder}/{path}"
+    refused = unsafe_name(path) or unsafe_name(name)
     if refused:
         return SourceImage(name, path, refused=refused)
     place = f"{table_path.rpartition('/')[0]}/{path}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...detection_files import DetectionFile, read_detections, read_json
 from ...errors import PromptError
-from .files import full_path, open_file_system, version_of
+from .files import full_path, open_source, version_of
 from .source_image import BoxPrompt, PointsPrompt, SourceImage, unsafe_name
 
 PROMPT_KINDS = ("boxes", "points", "keypoints", "none")
@@ -50,7 +50,7 @@ def read_prompt_file(path: Path, annotations: Path | None, kind: str) -> tuple[D
 
 def images_of_prompt_file(images: Mapping[str, SourceImage], folder: str) -> Iterator[SourceImage]:
     """The images, found in the folder under the names that the file gives them."""
-    system, root = open_file_system(folder)
+    system, root = open_source(folder)
     for name, image in images.items():
         if unsafe := unsafe_name(name):
             yield replace(image, path=name, refused=unsafe)
@@ -86,7 +86,7 @@ def _points_by_name(path: Path, kind: str, names: Mapping[int, str]) -> dict[str
             points = _keypoints(row) if kind == "keypoints" else _point_fields(row)
             prompt = PointsPrompt(int(row["category_id"]), float(row.get("score", 1.0)), points)
             name = names[row["image_id"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise PromptError(
                 f"{path}: the {kind} of annotation {row.get('id')} are not as in COCO's format "
                 f"({type(error).__name__}: {error})"
@@ -102,6 +102,8 @@ def _points_by_name(path: Path, kind: str, names: Mapping[int, str]) -> dict[str
 def _keypoints(row: Mapping[str, Any]) -> tuple[tuple[float, float, int], ...]:
     """x, y and visibility in turn; 0 is not labelled."""
     flat = row.get("keypoints") or []
+    if len(flat) % 3:
+        raise ValueError(f"expected x, y and visibility for each, got {len(flat)} numbers")
     return _checked([(flat[at], flat[at + 1], 1) for at in range(0, len(flat), 3) if flat[at + 2] > 0])
 
 

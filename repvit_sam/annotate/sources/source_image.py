@@ -95,10 +95,16 @@ def unsafe_name(name: str) -> str | None:
     A name of an archive or a table could lead out of the folder of results: ``../../x.jpg``, ``/etc/x.jpg``.
     """
     parts = PurePosixPath(name.replace("\\", "/")).parts
+    try:
+        lengths = [len(part.encode("utf-8")) for part in parts]
+    except UnicodeEncodeError:  # lone surrogates: how Python reads bytes of a name that are no UTF-8
+        return "its name is no UTF-8"
     if not parts or parts[0] == "/" or ":" in parts[0] or ".." in parts:
         return "its name leads out of the folder of results"
+    if ":" in name:
+        return "its name holds a colon, which is a part of no file's name on some systems"
     if any(ord(character) < 32 for character in name):
         return "its name holds control characters"
-    if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST_PART for part in parts):
+    if max(lengths) > _LONGEST_PART:
         return f"its name has a part of more than {_LONGEST_PART} bytes"
     return None

@@ -24,8 +24,8 @@ def images_of_tar(system: Any, path: str, name: str) -> Iterator[SourceImage]:
     folder, address = name.removesuffix(".tar"), full_path(system, path)
     for member_name, member in members.items():
         if PurePosixPath(member_name).suffix.lower() in SUFFIXES:
-            refused = unsafe_name(member_name)
             place = f"{folder}/{member_name}"
+            refused = unsafe_name(member_name) or unsafe_name(place)
             yield SourceImage(place, address, member.size, version, member.offset, refused=refused)
     for what in incomplete:
         yield SourceImage(what, address, refused="the archive is damaged or cut off there")

@@ -39,6 +39,16 @@ def test_an_image_whose_output_file_is_taken_keeps_its_ending(tmp_path):
         write_plan(tmp_path, images("a.jpg", "a.png", "a.PNG"), 9, {})
 
 
+@pytest.mark.parametrize("ending", ["json", "png", "JSON"])
+def test_no_output_file_is_where_a_folder_is(tmp_path, ending):
+    plan = write_plan(tmp_path, images("a.jpg", f"a.{ending}/b.jpg", f"a.{ending}/b.png", f"c.{ending}/d.jpg"), 9, {})
+    assert [image.stem for image in plan.shard(0)] == [
+        *("a", f"a.{ending}_/b.jpg", f"a.{ending}_/b.png", f"c.{ending}/d")
+    ]
+    plan = write_plan(tmp_path, images(f"a.{ending}/b.jpg", "a.jpg"), 9, {})
+    assert [image.stem for image in plan.shard(0)] == [f"a.{ending}/b", "a.jpg"]
+
+
 def test_names_and_numbers_that_clash_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"two images are called a.jpg; each must be listed once"):
         write_plan(tmp_path, images("a.jpg", "b.jpg", "a.jpg"), 9, {})
@@ -67,6 +77,20 @@ def test_an_image_that_was_written_again_is_a_difference(tmp_path):
     assert first_difference(old, new) == "a.jpg was changed"
 
 
+@pytest.mark.parametrize(
+    ("categories", "words"),
+    [
+        ({1: "cup", 2: "dog"}, None),
+        ({1: "mug", 2: "dog"}, "category 1 was cup and is mug"),
+        ({1: "cup"}, "category 2 (dog) is gone"),
+        ({1: "cup", 2: "dog", 3: "cat"}, "category 3 (cat) was added"),
+    ],
+)
+def test_categories_of_another_name_are_a_difference(tmp_path, categories, words):
+    old = write_plan(tmp_path / "old", images("a.jpg"), 1, {1: "cup", 2: "dog"})
+    assert first_difference(old, write_plan(tmp_path / "new", images("a.jpg"), 1, categories)) == words
+
+
 @pytest.mark.parametrize("file", ["plan.json", "plan.index"])
 def test_a_damaged_plan_is_named(tmp_path, file):
     write_plan(tmp_path, images("a.jpg"), 1, {})
@@ -76,7 +100,11 @@ def test_a_damaged_plan_is_named(tmp_path, file):
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.jpg", "a/../../b.jpg", "/a.jpg", "..\\a.jpg", "C:\\a.jpg", "a\nb.jpg", "", "x" * 300 + ".jpg"]
+    "name",
+    [
+        *("../a.jpg", "a/../../b.jpg", "/a.jpg", "..\\a.jpg", "C:\\a.jpg", "a\nb.jpg", "", "x" * 300 + ".jpg"),
+        *("a/b:c.jpg", "\udcff.jpg", "a/\ud800.jpg"),
+    ],
 )
 def test_no_name_leads_out_of_the_folder(name):
     assert unsafe_name(name)

@@ -290,6 +290,34 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_the_run_goes_on(photos, tmp_
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("form", ["parquet", "sa1b"])
+def test_an_image_whose_name_is_no_utf8_fails_alone(photos, tmp_path, light_model, form):
+    strange = os.fsencode(photos) + b"/caf\xe9.jpg"
+    try:
+        shutil.copy(photos / "rocket.jpg", strange)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    outcome = run(photos, tmp_path / "out", light_model, form=form)
+    assert (outcome.images, outcome.failed) == (6, 1)
+    assert failures_of(tmp_path / "out") == {os.fsdecode(b"caf\xe9.jpg"): "its name is no UTF-8"}
+    assert len(list(open_results(tmp_path / "out").read())) == 6
+
+
+def test_a_row_group_is_read_once_for_all_shards_of_a_worker(photos, tmp_path, light_model, monkeypatch):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    data = (photos / "rocket.jpg").read_bytes()
+    parquet.write_table(pyarrow.table({"jpg": [data] * 3}), tmp_path / "table.parquet")
+    read, groups = parquet.ParquetFile.read_row_group, []
+
+    def count_then_read(self, group, columns):
+        groups.append(group)
+        return read(self, group, columns=columns)
+
+    monkeypatch.setattr(parquet.ParquetFile, "read_row_group", count_then_read)
+    assert run(tmp_path / "table.parquet", tmp_path / "out", light_model, shard_size=1).images == 3
+    assert groups == [0]
+
+
 def test_a_source_that_cannot_be_read_is_named(photos, tmp_path, light_model, monkeypatch):
     from repvit_sam.annotate.sources import listing
 

@@ -2,11 +2,14 @@
 
 import io
 import json
+import os
 import tarfile
 
 import fsspec
 import pytest
+from fsspec.implementations.dirfs import DirFileSystem
 
+from repvit_sam.annotate.sources import listing
 from repvit_sam.annotate.sources.files import ImageReader
 from repvit_sam.annotate.sources.listing import Source, list_source
 from repvit_sam.errors import PhotoError, PromptError
@@ -63,6 +66,79 @@ def test_a_pattern_names_images_from_its_first_folder_without_signs(tree, photo)
     assert names_of(tree / "a" / "*" / "*.webp") == ["deep/d.webp"]
     assert names_of(tree / "**" / "*.PNG") == ["a/c.PNG"]
     assert_read(images_of(tree / "*.jpg"), photo)
+
+
+def test_an_image_that_is_a_link_is_read_where_it_leads(tree, tmp_path, photo):
+    os.utime(photo, (1, 1))  # the link is younger
+    (tree / "a" / "link.jpg").symlink_to(photo)
+    (tree / "a" / "lost.jpg").symlink_to(tmp_path / "none.jpg")
+    for source in (tree / "a", tree / "a" / "*"):
+        images = {image.name: image for image in images_of(source)}
+        assert_read([images["link.jpg"]], photo)
+        assert images["lost.jpg"].refused == "it cannot be read: No such file or directory"
+    assert_read(images_of(tree / "a" / "link.jpg"), photo)
+
+
+def test_a_folder_that_is_a_link_is_followed_once_and_never_round(tree, tmp_path, photo):
+    for name in ("far/1.jpg", "far/in/2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    links = {"a/far": "far", "a/again": "far/in", "a/up": "tree", "a/top": ".", "z": "tree/a", "far/back": "far"}
+    for name, target in links.items():
+        (tmp_path / (name if name.startswith("far") else f"tree/{name}")).symlink_to(tmp_path / target)
+    images = images_of(tree)
+    assert [image.name for image in images] == ["a/again/2.jpg", "a/c.PNG", "a/deep/d.webp", "a/far/1.jpg", "b.jpg"]
+    assert_read(images, photo)
+
+
+def test_images_of_a_folder_are_sorted_as_whole_paths_are(tmp_path, photo):
+    names = ["a/1.jpg", "a-b/1.jpg", "a.jpg", "a0/1.jpg", "A/1.jpg", "a/b/1.jpg", "a/b.jpg", "ä/1.jpg"]
+    for name in names:
+        save_photo(tmp_path / "many" / name)
+    assert names_of(tmp_path / "many") == sorted(names)
+
+
+def test_what_is_neither_file_nor_readable_folder_is_a_failed_image(tree, monkeypatch):
+    os.mkfifo(tree / "pipe.jpg")
+    scandir = os.scandir
+
+    def refuse(folder):
+        if folder.endswith("/deep"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert {image.name: image.refused for image in images_of(tree) if image.refused} == {
+        "a/deep": "the folder cannot be read: Permission denied",
+        "pipe.jpg": "it is no file",
+    }
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*.*"])
+def test_a_source_is_the_same_by_every_spelling(tree, tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tree / "a")
+    (tmp_path / "link").symlink_to(tree)
+    sources = [
+        Source(f"{folder}{pattern}") for folder in (tree, "..", "../../tree", tmp_path / "link", f"file://{tree}")
+    ]
+    for source in sources:
+        assert source.full_address == f"{tree}{pattern}"
+        assert list(list_source(source).images) == images_of(sources[0].address)
+        left_out = [image.name for image in images_of(source.address, leave_out=tmp_path / "link" / "a" / ".." / "a")]
+        assert left_out == ["b.jpg"]
+
+
+def test_a_prompt_files_images_are_the_same_by_every_spelling(tree, tmp_path, monkeypatch):
+    monkeypatch.chdir(tree / "a")
+    content = {"images": [{"id": 1, "file_name": "b.jpg"}], "annotations": [], "categories": []}
+    (tree / "file.json").write_text(json.dumps(content))
+    assert images_of("../file.json") == images_of(tree / "file.json") == images_of(tree / "file.json", images="..")
+
+
+def test_a_pattern_without_a_folder_names_images_by_their_whole_paths(tree, monkeypatch):
+    buckets = DirFileSystem(str(tree), fsspec.filesystem("file"))  # its paths begin with a bucket, as those of s3 do
+    monkeypatch.setattr(listing, "open_source", lambda address: (buckets, address.removeprefix("s3://")))
+    assert names_of("s3://?/*.PNG") == ["a/c.PNG"]
 
 
 def test_one_file_is_a_source(photo):
@@ -139,6 +215,15 @@ def test_parquet_has_bytes_or_paths(tree, tmp_path, photo, kind):
     assert_read(images, photo)
 
 
+def test_rows_whose_names_repeat_are_named_by_another_column_or_their_number(tmp_path, photo):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"jpg": [photo.read_bytes()] * 3, "image_id": [7, 8, 7]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "table.parquet", row_group_size=2)
+    assert names_of(tmp_path / "table.parquet") == [f"table/0000000{row}" for row in range(3)]
+    parquet.write_table(pyarrow.table({**columns, "name": ["x"] * 3, "key": list("abc")}), tmp_path / "table.parquet")
+    assert names_of(tmp_path / "table.parquet") == ["table/a", "table/b", "table/c"]
+
+
 def test_parquet_without_images_is_refused_with_its_columns(tmp_path):
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.table({"a": [1], "b": ["x"]}), tmp_path / "table.parquet")
@@ -181,6 +266,22 @@ def test_a_detectors_results_are_read_with_the_list_of_images(tree, tmp_path, ph
     assert listing.categories == {2: "cup"}
     with pytest.raises(PromptError, match="has boxes only; expected a whole COCO file, or --use boxes"):
         images_of(tmp_path / "results.json", use="points", **options)
+
+
+@pytest.mark.parametrize(
+    ("use", "fields", "words"),
+    [
+        ("keypoints", '"keypoints": [1, 2, 2, 3]', "expected x, y and visibility for each, got 4 numbers"),
+        ("points", '"point_coords": [[1, 2]], "point_labels": [Infinity]', "OverflowError"),
+        ("points", '"point_coords": [[1, 2]], "score": [1]', "TypeError"),
+    ],
+)
+def test_points_that_are_no_points_are_refused_in_a_sentence(tmp_path, use, fields, words):
+    row = f'{{"id": 5, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], {fields}}}'
+    listed = f'{{"images": [{{"id": 1, "file_name": "b.jpg"}}], "annotations": [{row}], "categories": []}}'
+    (tmp_path / "file.json").write_text(listed)
+    with pytest.raises(PromptError, match=f"(annotation 5 are not as in COCO's format|results list).*{words}"):
+        images_of(tmp_path / "file.json", use=use)
 
 
 @pytest.mark.parametrize(
