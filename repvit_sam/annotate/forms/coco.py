@@ -114,6 +114,8 @@ def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
     for line in stream:
         if line.rstrip().endswith(begin):
             break
+        if line.rstrip().endswith(begin + b"],"):  # it is empty
+            return
     else:
         raise ValueError(f"it has no line that ends with {begin.decode()}")
     for line in stream:

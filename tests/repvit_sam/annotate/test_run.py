@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import fsspec
@@ -130,7 +131,8 @@ def test_a_file_that_is_lost_before_the_shards_are_removed_is_put_together_from_
 
 
 def test_another_file_in_the_folder_of_shards_stays(photos, tmp_path, light_model):
-    (tmp_path / "out" / "shards").mkdir(parents=True)
+    (tmp_path / "out" / "manifest").mkdir(parents=True)  # a run that has just begun
+    (tmp_path / "out" / "shards").mkdir()
     for name in ("mine.jsonl", "00099.jsonl"):
         (tmp_path / "out" / "shards" / name).write_text("mine")
     run(photos, tmp_path / "out", light_model)
