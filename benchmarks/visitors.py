@@ -52,8 +52,11 @@ class Page:
         body = {"data": request, "component_id": self._component, "fn_name": function, "session_hash": uuid4().hex}
         return self._post(json.dumps(body).encode(), "application/json")
 
-    def open(self, photo: Path) -> dict[str, Any]:
-        fields = {"component_id": str(self._component), "fn_name": "open", "session_hash": "x", "ticket": uuid4().hex}
+    def open(self, photo: Path, visitor: str, checkpoint: str) -> dict[str, Any]:
+        fields = {
+            **{"component_id": str(self._component), "fn_name": "open", "session_hash": "x", "ticket": uuid4().hex},
+            **{"visitor": visitor, "checkpoint": checkpoint},
+        }
         boundary = uuid4().hex
         parts = [
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
@@ -88,15 +91,18 @@ class Visit:
 
 def visit(page: Page, photo: Path, plan: Visit, chance: random.Random, measured: Round) -> None:
     """One visitor: opens a photo and clicks at random places."""
+    visitor = uuid4().hex  # the server serves visitors in turn, and lets each wait for a few answers only
     try:
-        opened = page.open(photo)
+        opened = page.open(photo, visitor, plan.checkpoint)
+        if "error" in opened:
+            measured.failures.append(str(opened)[:200])
+            return
         for _ in range(plan.clicks):
             time.sleep(chance.expovariate(1 / plan.think_seconds) if plan.think_seconds else 0)
             point = [chance.uniform(0, opened["width"]), chance.uniform(0, opened["height"]), 1]
             started = time.perf_counter()
-            answer = page.call(
-                "predict", photo=opened["photo"], checkpoint=plan.checkpoint, chain=[{"points": [point]}]
-            )
+            request = {"photo": opened["photo"], "checkpoint": plan.checkpoint, "chain": [{"points": [point]}]}
+            answer = page.call("predict", visitor=visitor, **request)
             measured.click_seconds.append(time.perf_counter() - started)
             if len(answer.get("candidates", [])) != 3:
                 measured.failures.append(str(answer)[:200])
