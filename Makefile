@@ -19,7 +19,7 @@ setup: $(STAMP) ## Make the environment in .venv (a torch that is there already 
 demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for another)
 	$(BIN)/repvit-sam demo --port $(PORT)
 
-test: $(DEV_STAMP) ## Run the tests (about eight minutes on two cores)
+test: $(DEV_STAMP) ## Run the tests (a quarter of an hour on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 
 test-lowest: $(DEV_STAMP) ## Run the library's tests with the lowest supported versions, on Python 3.10 (downloads 3 GB)
