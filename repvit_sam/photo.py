@@ -60,6 +60,7 @@ SUFFIXES = (
     ".heif",
 )
 _EXIF_ORIENTATION = 0x0112
+_PIXELS_AT_ONCE = 4_000_000
 _ORIENTATIONS_ON_THE_SIDE = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
@@ -220,7 +221,8 @@ def _from_pil(image: Image.Image, name: str, max_pixels: int) -> Photo:
     _check_pixels(width, height, name, max_pixels)
     try:
         image.load()
-        image = ImageOps.exif_transpose(image)
+        if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:  # without a turn, Pillow would copy the picture
+            image = ImageOps.exif_transpose(image)
         return np.ascontiguousarray(_to_rgb(image, name))
     except PhotoError:
         raise
@@ -251,7 +253,18 @@ def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
+    return _pixels(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) of an RGB picture, some rows at a time: all at once, Pillow holds a large photo three times."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(1, _PIXELS_AT_ONCE // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _from_array(array: NDArray[Any], name: str) -> Photo:

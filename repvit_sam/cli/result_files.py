@@ -121,12 +121,15 @@ class ResultFiles:
             )
         points = [point for item in found for point in item.prompt.points]
         boxes = [item.prompt.box_xyxy for item in found if item.prompt.box_xyxy is not None]
-        tinted = overlay(self.photo, [item.mask for item in found])
+        picture = overlay(self.photo, [item.mask for item in found])
+        if points or boxes:  # each of the two copies the picture
+            picture = draw_prompts(picture, points, boxes)
         named = dict.fromkeys(
             (str(item.detected), item.prompt.box_xyxy) for item in found if item.detected and item.prompt.box_xyxy
         )  # once, also where a box has three masks
-        labelled = draw_labels(draw_prompts(tinted, points, boxes), list(named))
-        _write_picture(self.folder / "overlay.png", labelled)
+        if named:
+            picture = draw_labels(picture, list(named))
+        _write_picture(self.folder / "overlay.png", picture)
         categories = {item.detected.category_id: item.detected.label for item in found if item.detected}
         path = self._write_json([item.record() for item in found], categories)
         return lines or [f"{self.photo_path}: nothing found -> {path}"]

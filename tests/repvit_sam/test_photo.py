@@ -70,6 +70,12 @@ def test_path_bytes_file_pil_array_and_tensor_give_the_same(tmp_path, image, for
             np.testing.assert_array_equal(read_photo(source), formula_photo)
 
 
+def test_a_photo_is_read_in_parts_of_whole_rows(image, formula_photo, monkeypatch):
+    for pixels in (1, 1000, 301 * 228):  # less than a row; three rows; all rows but one
+        monkeypatch.setattr("repvit_sam.photo._PIXELS_AT_ONCE", pixels)
+        np.testing.assert_array_equal(read_photo(encoded(image, "PNG")), formula_photo)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(image, formula_photo, orientation):
     exif = Image.Exif()

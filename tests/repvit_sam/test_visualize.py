@@ -16,6 +16,12 @@ def test_an_overlay_tints_its_masks_and_leaves_the_rest():
     assert (GREY == 100).all()
 
 
+def test_an_overlay_is_tinted_in_parts_of_whole_rows(monkeypatch):
+    whole = overlay(GREY, [LARGE, SQUARE])
+    monkeypatch.setattr("repvit_sam.visualize._PIXELS_AT_ONCE", 60 * 7)
+    np.testing.assert_array_equal(overlay(GREY, [LARGE, SQUARE]), whole)
+
+
 @pytest.mark.parametrize(("in_order", "small_one_shows"), [(False, True), (True, False)])
 def test_small_masks_are_drawn_over_large_ones_unless_the_order_counts(in_order, small_one_shows):
     picture = overlay(GREY, [SQUARE, LARGE], opacity=1, in_order=in_order)
