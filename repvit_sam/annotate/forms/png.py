@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...foreign_json import read_foreign_json
 from ...masks import coco_bbox
 from ...rle import decode_rle, encode_rle
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter, reading
+from .form import ShardWriter
+from .image_json import image_part, json_path, read_images
 
 _FOLDER = "masks"
 _MOST = 65_535  # labels that 16 bits hold
@@ -51,16 +51,7 @@ class PngForm:
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path. Masks of which nothing is seen are left out."""
-        for path in sorted((out / _FOLDER).rglob("*.json")):
-            with reading(path):
-                legend = read_foreign_json(path)
-                labels = np.asarray(Image.open(_map_path(path)))
-                found = [_seen(row, labels) for row in legend["labels"]]
-                image = legend["image"]
-                stem = path.relative_to(out / _FOLDER).as_posix().removesuffix(".json")
-                size = (image["height"], image["width"])
-                masks = tuple(mask for mask in found if mask)
-                yield ImageMasks(image["image_id"], image["file_name"], stem, size, masks)
+        return read_images(out / _FOLDER, _seen_masks)
 
 
 class _Files:
@@ -76,11 +67,8 @@ class _Files:
             row = mask.to_json()
             del row["segmentation"]
             rows.append({"label": label, **row})
-        path = self._folder / f"{_FOLDER}/{image.stem}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        described = image.image_json()
-        described = {"image_id": described.pop("id"), **described}
-        path.write_text(json.dumps({"image": described, "labels": rows}, indent=1), encoding="ascii")
+        path = json_path(self._folder / _FOLDER, image)
+        path.write_text(json.dumps({"image": image_part(image), "labels": rows}, indent=1), encoding="ascii")
         depth = np.uint8 if len(masks) <= 255 else np.uint16
         Image.fromarray(labels.astype(depth)).save(_map_path(path), "PNG")
 
@@ -90,6 +78,13 @@ class _Files:
 
 def _map_path(legend: Path) -> Path:
     return legend.with_name(legend.name.removesuffix(".json") + ".png")
+
+
+def _seen_masks(path: Path, legend: Any) -> Iterator[MaskRecord]:
+    labels = np.asarray(Image.open(_map_path(path)))
+    for row in legend["labels"]:
+        if mask := _seen(row, labels):
+            yield mask
 
 
 def _seen(row: dict[str, Any], labels: NDArray[Any]) -> MaskRecord | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ...foreign_json import read_foreign_json
 from ..image_masks import ImageMasks, MaskRecord
-from .form import ShardWriter, reading
+from .form import ShardWriter
+from .image_json import image_part, json_path, read_images
 
 _FOLDER = "annotations"
 
@@ -39,13 +39,7 @@ class Sa1bForm:
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path."""
-        for path in sorted((out / _FOLDER).rglob("*.json")):
-            with reading(path):
-                content = read_foreign_json(path)
-                image = content["image"]
-                masks = tuple(MaskRecord.from_json(row) for row in content["annotations"])
-                stem = path.relative_to(out / _FOLDER).as_posix().removesuffix(".json")
-                yield ImageMasks(image["image_id"], image["file_name"], stem, (image["height"], image["width"]), masks)
+        return read_images(out / _FOLDER, _masks)
 
 
 class _Files:
@@ -53,12 +47,14 @@ class _Files:
         self._folder = folder
 
     def add(self, image: ImageMasks) -> None:
-        path = self._folder / f"{_FOLDER}/{image.stem}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        described = image.image_json()
-        described = {"image_id": described.pop("id"), **described}
         rows = [{"id": number, **mask.to_json()} for number, mask in enumerate(image.masks, 1)]
-        path.write_text(json.dumps({"image": described, "annotations": rows}, separators=(",", ":")), encoding="ascii")
+        content = {"image": image_part(image), "annotations": rows}
+        path = json_path(self._folder / _FOLDER, image)
+        path.write_text(json.dumps(content, separators=(",", ":")), encoding="ascii")
 
     def close(self) -> None:
         pass
+
+
+def _masks(_: Path, content: Any) -> Iterator[MaskRecord]:
+    return map(MaskRecord.from_json, content["annotations"])
