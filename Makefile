@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test test-lowest fuzz bench lint types format check wheel wheel-test release audit clean
+.PHONY: help setup demo test test-lowest test-lowest-onnx fuzz bench lint types format check wheel wheel-test release audit clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the environment in .venv (a torch that is there already is kept)
 
@@ -24,6 +24,9 @@ test: $(DEV_STAMP) ## Run the tests (a quarter of an hour on two cores)
 
 test-lowest: $(DEV_STAMP) ## Run the library's tests with the lowest supported versions, on Python 3.10 (downloads 3 GB)
 	sh tests/lowest.sh $(BIN)/uv build/lowest tests/repvit_sam
+
+test-lowest-onnx: $(DEV_STAMP) ## Segment with the lowest supported versions of all but torch (a minute, 200 MB)
+	sh tests/lowest_onnx.sh $(BIN) build/lowest_onnx
 
 fuzz: $(DEV_STAMP) ## Try 200,000 broken photos and checkpoints (ten minutes; pip install atheris)
 	$(BIN)/python tests/fuzz/fuzz.py image -runs=100000 -max_len=8192 -artifact_prefix=build/
@@ -54,7 +57,7 @@ format: $(DEV_STAMP) ## Put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/biome check --write app/static examples
 
-check: lint types test wheel-test ## All that CI checks
+check: lint types test test-lowest-onnx wheel-test ## All that CI checks
 
 wheel: $(DEV_STAMP) ## Build source archive and wheel into dist/
 	rm -rf build dist
