@@ -9,7 +9,9 @@ from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
 from repvit_sam.canvas import LOGITS_STRIDE
+from repvit_sam.masks import ALL_MASKS
 from repvit_sam.modeling.decoder import embed_prompts
+from repvit_sam.modeling.fast_decoder import FastDecoder
 from repvit_sam.modeling.sam import SamModel
 from repvit_sam.prompts import CanvasPrompts
 
@@ -40,6 +42,29 @@ def decode_all_tokens(model: SamModel, image_embedding: Tensor, prompts: CanvasP
         image_pe = model.prompt_encoder.get_dense_pe()
     logits, iou_predictions = model.mask_decoder.predict_masks(image_embedding, image_pe, sparse, dense)
     return at_least_float32(logits), at_least_float32(iou_predictions)
+
+
+class AllTokensDecoder:
+    """``decode_all_tokens`` with one model; where its decoder is frozen, on a CPU, in half of the time.
+
+    Gradients go to the image embedding on either way. On a GPU segment_anything's code is taken, which can compute in
+    bf16 there; no other was measured.
+    """
+
+    def __init__(self, model: SamModel) -> None:
+        self._model = model
+        self._fast: FastDecoder | None = None  # made when it is used: a run that goes on loads its weights before
+
+    def __call__(self, image_embedding: Tensor, prompts: CanvasPrompts) -> tuple[Tensor, Tensor]:
+        """(1, 256, S/16, S/16) and K prompts -> logits (K, 4, S/4, S/4) float32, predicted IoU (K, 4)."""
+        if image_embedding.device.type != "cpu" or not self._frozen():
+            return decode_all_tokens(self._model, image_embedding, prompts)
+        self._fast = self._fast or FastDecoder(self._model)
+        return self._fast.decode(image_embedding.float(), prompts, ALL_MASKS)
+
+    def _frozen(self) -> bool:
+        parts = (self._model.prompt_encoder, self._model.mask_decoder)
+        return not any(weight.requires_grad for part in parts for weight in part.parameters())
 
 
 def boxes_of(masks: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Models err in different places, so the mean of their logits is nearer to the tru
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from repvit_sam.prompts import CanvasPrompts
 from ..data.loader import Batch
 from ..recipe import TeacherConfig
 from ..teacher import encode, load_teacher
-from .decoding import decode_all_tokens
+from .decoding import AllTokensDecoder
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class MaskTeacher:
     teacher: SamModel
     committee: tuple[SamModel, ...] = ()
     precision: str = "fp32"
+    _decoders: tuple[AllTokensDecoder, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_decoders", tuple(map(AllTokensDecoder, (self.teacher, *self.committee))))
 
     @classmethod
     def of(cls, config: TeacherConfig, teacher: SamModel, canvas_size: int, device: torch.device) -> MaskTeacher:
@@ -52,7 +56,6 @@ class MaskTeacher:
     @torch.no_grad()
     def decode(self, embeddings: tuple[Tensor, ...], prompts: CanvasPrompts) -> tuple[Tensor, Tensor]:
         """(1, 256, S/16, S/16) of each model and K prompts -> means of logits (K, 4, S/4, S/4) and IoU (K, 4)."""
-        models = (self.teacher, *self.committee)
-        decoded = [decode_all_tokens(model, one, prompts) for model, one in zip(models, embeddings, strict=True)]
+        decoded = [decode(one, prompts) for decode, one in zip(self._decoders, embeddings, strict=True)]
         logits, iou_predictions = zip(*decoded, strict=True)
         return torch.stack(logits).mean(0), torch.stack(iou_predictions).mean(0)

@@ -17,8 +17,8 @@ from ..data.sampler import rng_at
 from ..recipe import MasksStage
 from .decoding import (
     SINGLE_TOKEN,
+    AllTokensDecoder,
     boxes_of,
-    decode_all_tokens,
     no_loss,
     noised,
     on_objects,
@@ -37,6 +37,7 @@ class MaskLosses(nn.Module):
     def __init__(self, student: SamModel, stage: MasksStage, seed: int) -> None:
         super().__init__()
         self.student = student
+        self._decode = AllTokensDecoder(student)
         self._stage, self._seed = stage, seed
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -71,7 +72,7 @@ class MaskLosses(nn.Module):
         mask_only_rounds = {int(rng.integers(1, last)), last} if last >= _MIN_CORRECTIONS_FOR_MASK_ONLY else set()
         total, ious = embedding.new_zeros(()), []
         for round_ in range(self._stage.rounds):
-            logits, iou_predictions = decode_all_tokens(self.student, embedding, prompts)
+            logits, iou_predictions = self._decode(embedding, prompts)
             loss, chosen, iou = _round_loss(
                 logits, iou_predictions, truth.float(), valid, multimask_output=starts_with_point and round_ == 0
             )

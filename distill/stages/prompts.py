@@ -17,7 +17,7 @@ from ..data.canvas import embedding_cells, photo_cells
 from ..data.loader import Batch
 from ..data.sampler import rng_at
 from ..recipe import PromptsStage
-from .decoding import SINGLE_TOKEN, boxes_of, decode_all_tokens, no_loss, on_objects, point_in, value_at, with_points
+from .decoding import SINGLE_TOKEN, AllTokensDecoder, boxes_of, no_loss, on_objects, point_in, value_at, with_points
 from .losses import BCE_WEIGHT, DISTILLED_DICE_WEIGHT, at_least_float32, embedding_error, mask_bce, mask_dice, mask_iou
 from .mask_teacher import MaskTeacher
 
@@ -32,6 +32,7 @@ class PromptLosses(nn.Module):
     ) -> None:
         super().__init__()
         self.student = student
+        self._decode = AllTokensDecoder(student)
         self._teacher = teacher
         self._stage, self._variance, self._seed = stage, variance, seed
 
@@ -71,7 +72,7 @@ class PromptLosses(nn.Module):
         total, agreement = embedding.new_zeros(()), embedding.new_zeros(())
         for round_ in range(self._stage.rounds):
             teacher_logits, iou_predictions = self._teacher.decode(target, prompts)
-            logits, _ = decode_all_tokens(self.student, embedding, prompts)
+            logits, _ = self._decode(embedding, prompts)
             teacher_masks = (teacher_logits > 0).float()
             bce, dice = mask_bce(logits, teacher_masks, valid), mask_dice(logits, teacher_masks, valid)
             total = total + (BCE_WEIGHT * bce + DISTILLED_DICE_WEIGHT * dice).mean()

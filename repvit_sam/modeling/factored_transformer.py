@@ -155,7 +155,7 @@ class _ToImage:
         weights = logits.softmax(-1)  # (B, heads, T, N)
         mixed = (weights.flatten(1, 2) @ image.mixing.mT).view(*weights.shape[:3], -1)
         from_rows = mixed @ _by_head(self._attention, image.rows @ self._values.weight)
-        return from_rows + weights.mul_(image.scale[:, None]) @ photo.values
+        return from_rows + _multiplied(weights, image.scale[:, None]) @ photo.values
 
 
 class _ToPrompt:
@@ -233,16 +233,16 @@ class _ToPrompt:
         overlap = torch.cat([part.flatten(1, 2) for part in parts], dim=1)
         squares = photo.squares
         if scale is not None:
-            overlap *= scale
+            overlap = _multiplied(overlap, scale)
             squares = squares * scale.square()
-        form = overlap.baddbmm_(rows @ rows.mT, mixing).mul_(mixing).sum(1, keepdim=True)
+        form = _multiplied(overlap.baddbmm_(rows @ rows.mT, mixing), mixing).sum(1, keepdim=True)
         variance = ((form + squares) / rows.shape[-1]).clamp(min=0)
         factor = (variance + self._norm_after.eps).rsqrt()
         return ImageTokens(factor if scale is None else scale * factor, mixing * factor, rows, values)
 
 
 class FactoredTransformer:
-    """The transformer, without gradients; undefined after a change of its parameters.
+    """The transformer, with gradients to the image tokens alone; undefined after a change of its parameters.
 
     Args:
         transformer: segment_anything's.
@@ -310,11 +310,16 @@ def _products(
     products = per_head @ photo
     if image is None:
         return products
-    products *= image.scale[:, None]
+    products = _multiplied(products, image.scale[:, None])
     products += per_head @ positions
     own = (image.rows @ projection.weight).view(*image.rows.shape[:2], *positions.shape[:2]).transpose(1, 2)
     mixed = (per_head @ own.mT).flatten(1, 2)  # (B, heads * T, r)
     return products.flatten(1, 2).baddbmm_(mixed, image.mixing).view_as(products)
+
+
+def _multiplied(tensor: Tensor, factor: Tensor) -> Tensor:
+    """The product, in the place of a tensor that is not used again; gradients would need what was there."""
+    return tensor * factor if torch.is_grad_enabled() and tensor.requires_grad else tensor.mul_(factor)
 
 
 def _seen_in_photo(queries: Tensor, photo: _PhotoForPrompt) -> Tensor:

@@ -73,7 +73,9 @@ class _Decoded:
 
 
 class FastDecoder:
-    """Decodes prompts with a model's parameters, without gradients; make a new one when the parameters change.
+    """Decodes prompts with a model's parameters; make a new one when they change.
+
+    Gradients, where the caller records them, go to the image embedding and to nothing else.
 
     Args:
         model: its prompt encoder and mask decoder are used, with SAM's transformer of two layers.
@@ -173,8 +175,9 @@ class FastDecoder:
             yield _Decoded(few_ious, photo, image, few_kernels)
 
     def _kept_photo(self, image_embedding: Tensor, no_mask: Tensor) -> _Photo:
+        with_gradients = torch.is_grad_enabled() and image_embedding.requires_grad
         for reference, photo in self._photos:
-            if reference() is image_embedding:
+            if reference() is image_embedding and photo.upscaled.requires_grad == with_gradients:
                 return photo
         photo = self._photo(image_embedding, no_mask)
         self._photos = ((weakref.ref(image_embedding, self._forget), photo), *self._photos[: _PHOTOS_KEPT - 1])

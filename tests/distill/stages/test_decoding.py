@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from repvit_sam.distill.stages.decoding import boxes_of, decode_all_tokens, noised, point_in, value_at, with_points
+from repvit_sam.distill.stages.decoding import (
+    AllTokensDecoder,
+    boxes_of,
+    decode_all_tokens,
+    noised,
+    point_in,
+    value_at,
+    with_points,
+)
 from repvit_sam.modeling.fast_decoder import FastDecoder
 from repvit_sam.prompts import CanvasPrompts
 
@@ -27,6 +35,60 @@ def test_where_a_gradient_is_wanted_there_is_one(model, coffee_encoded):
     logits.sum().backward()
     assert embedding.grad is not None
     assert embedding.grad.abs().max() > 0
+
+
+@pytest.fixture
+def frozen(model):
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    yield model.requires_grad_(False)
+    for weight in learning:
+        weight.requires_grad_()
+
+
+def gradient(decode, image_embedding, prompts, before=None):
+    """Of a loss of logits and predicted IoU to the embedding, through two rounds on one photo as in training."""
+    embedding = image_embedding.clone().requires_grad_()
+    if before:
+        before(embedding)
+    loss = embedding.new_zeros(())
+    for _ in range(2):
+        logits, ious = decode(embedding, prompts)
+        loss = loss + logits.sigmoid().mean() + ious.mean()
+        prompts = with_points(prompts, torch.full((2, 2), 400.0), torch.ones(2).int())
+    loss.backward()
+    return embedding.grad
+
+
+@pytest.mark.parametrize("boxes", [None, [[300.0, 20, 730, 480], [10, 10, 90, 200]]], ids=["points", "boxes"])
+def test_a_frozen_decoder_is_differentiated_as_segment_anythings(frozen, coffee_encoded, boxes):
+    points = torch.tensor([[500.0, 340.0], [100.0, 100.0]])
+    prompts = CanvasPrompts(boxes=boxes and torch.tensor(boxes))
+    prompts = prompts if boxes else with_points(prompts, points, torch.ones(2).int())
+    photo = coffee_encoded.image_embedding
+    expected = gradient(lambda *call: decode_all_tokens(frozen, *call), photo, prompts)
+    found = gradient(AllTokensDecoder(frozen), photo, prompts)
+    torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
+
+
+def test_a_photo_that_was_decoded_without_gradients_has_them_later(frozen, coffee_encoded):
+    prompts = CanvasPrompts(torch.tensor([[[500.0, 340.0]], [[100.0, 100.0]]]), torch.ones(2, 1).int())
+    decode = AllTokensDecoder(frozen)
+
+    def look(embedding):
+        with torch.no_grad():
+            decode(embedding, prompts)
+
+    found = gradient(decode, coffee_encoded.image_embedding, prompts, before=look)
+    assert found.abs().max() > 0
+
+
+def test_a_decoder_that_learns_gets_gradients(model, coffee_encoded):
+    learning = model.mask_decoder.iou_token.weight.requires_grad_()
+    _, ious = AllTokensDecoder(model)(
+        coffee_encoded.image_embedding, CanvasPrompts(boxes=torch.tensor([[300.0, 20, 730, 480]]))
+    )
+    (slope,) = torch.autograd.grad(ious.sum(), learning)
+    assert slope.abs().max() > 0
 
 
 def test_boxes_hold_their_masks_whole():
