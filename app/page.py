@@ -17,6 +17,7 @@ from .middleware import SecurityMiddleware, WholeFormMiddleware
 _STATIC = Path(__file__).parent / "static"
 _STATIC_PATH = "/repvit-sam"  # Gradio has a /static of its own
 _KEEP_UPLOADS_SECONDS = 3600  # of the programming interface; the page's own uploads are deleted when they are read
+_SESSIONS = 200  # Gradio holds 10 KB of each, also of a name made up for one request; nothing of ours is in them
 _ON_LOAD = f"import(new URL('.{_STATIC_PATH}/main.js', document.baseURI)).then((page) => page.start(element, server))"
 
 
@@ -58,6 +59,7 @@ def launch_page(page: gr.Blocks, host: str, port: int, mcp: bool = False) -> Non
         prevent_thread_lock=True,
         max_file_size=MAX_UPLOAD,
         enable_monitoring=False,
+        state_session_capacity=_SESSIONS,
         mcp_server=mcp,
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # none from the internet
         footer_links=["api"],

@@ -48,14 +48,17 @@ class Page:
             components = json.load(response)["components"]
         self._component = next(c["id"] for c in components if c["props"].get("elem_id") == "repvit-sam")
 
-    def call(self, function: str, **request: Any) -> dict[str, Any]:
-        body = {"data": request, "component_id": self._component, "fn_name": function, "session_hash": uuid4().hex}
+    def call(self, function: str, visitor: str, **request: Any) -> dict[str, Any]:
+        body = {
+            **{"component_id": self._component, "fn_name": function, "session_hash": visitor},
+            "data": {"visitor": visitor, **request},
+        }
         return self._post(json.dumps(body).encode(), "application/json")
 
     def open(self, photo: Path, visitor: str, checkpoint: str) -> dict[str, Any]:
         fields = {
-            **{"component_id": str(self._component), "fn_name": "open", "session_hash": "x", "ticket": uuid4().hex},
-            **{"visitor": visitor, "checkpoint": checkpoint},
+            **{"component_id": str(self._component), "fn_name": "open", "session_hash": visitor},
+            **{"ticket": uuid4().hex, "visitor": visitor, "checkpoint": checkpoint},
         }
         boundary = uuid4().hex
         parts = [

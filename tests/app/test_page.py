@@ -51,6 +51,9 @@ class Server:
         connection.request("POST", UPLOADS[1], json.dumps(body), {"Content-Type": "application/json"})
         return json.load(connection.getresponse())
 
+    def sessions(self):
+        return self._page.state_holder.session_data
+
     def files(self):
         return [path.name for path in self.folder.rglob("*") if path.is_file()]
 
@@ -67,6 +70,13 @@ def server(handlers, tmp_path_factory):
         launch_page(page, "127.0.0.1", port)
         yield Server(port, folder, page)
         page.close(verbose=False)
+
+
+def test_names_made_up_for_sessions_do_not_fill_the_memory(server):
+    """Gradio would keep ten thousand."""
+    for _ in range(210):
+        assert "checkpoints" in server.call("about")
+    assert len(server.sessions()) <= 200
 
 
 @pytest.mark.parametrize("path", UPLOADS)
