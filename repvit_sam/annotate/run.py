@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import time
@@ -36,7 +37,7 @@ from .results import (
     write_summary,
 )
 from .shard import ShardFolders, is_in_place
-from .sources.files import real_path
+from .sources.files import listing_errors, real_path
 from .sources.listing import Source, list_source
 from .sources.source_image import SourceImage
 from .state import State, state_of
@@ -98,9 +99,9 @@ def annotate(source: Source, out: Path, making: Making, running: Running, screen
     """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ValueError("torchrun would start a run in each process; leave it out, and give --workers or --runner ray")
+    _check_ours(out)
     out = Path(real_path(out))
     find_form(making.form)  # whether its library is here
-    _check_ours(out)
     with _disk_errors(out), _alone_in(out):
         if not has_plan(out / MANIFEST):  # nothing was begun: another source was mistyped, or its listing stopped
             (out / MANIFEST / SETTINGS).unlink(missing_ok=True)
@@ -219,24 +220,24 @@ def _plan_of(source: Source, out: Path, making: Making, running: Running, screen
 
 
 def _list(source: Source, out: Path, making: Making, folder: Path, screen: Screen) -> Plan:
-    listing = list_source(Source(source.address, source.images, source.annotations, source.use, leave_out=out))
+    with listing_errors(source.address):
+        listing = list_source(Source(source.address, source.images, source.annotations, source.use, leave_out=out))
     images = _counted(islice(listing.images, making.limit), source, screen)
     return write_plan(folder, images, making.shard_size, listing.categories)
 
 
 def _counted(images: Iterator[SourceImage], source: Source, screen: Screen) -> Iterator[SourceImage]:
-    try:
+    with listing_errors(source.address):
         for number, image in enumerate(images, 1):
             if number % 1000 == 0:
                 screen.listed(number)
             yield image
-    except OSError as error:
-        where = error.filename or source.address
-        raise ValueError(f"{where} cannot be read: {error.strerror or error}") from None
 
 
 def _check_ours(out: Path) -> None:
     """A run replaces and removes files by their names, so it must not meet a person's own."""
+    if re.match(r"[a-zA-Z][\w+.-]+:/", str(out)):  # as a path, s3://bucket is s3:/bucket
+        raise ValueError(f"--out must be a folder, of this machine or mounted, got the address {out}")
     if out.is_dir() and not (out / MANIFEST).is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} holds other files; give a new or an empty folder as --out")
 

@@ -353,6 +353,11 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(photos, tmp_path
     assert files_of(tmp_path / "data") == {"masks/rocket.png": before}
 
 
+def test_an_address_as_the_folder_of_results_is_refused(photos, light_model):
+    with pytest.raises(ValueError, match="--out must be a folder, of this machine or mounted, got the address s3:/"):
+        run(photos, Path("s3://bucket/masks"), light_model)
+
+
 def test_a_mistyped_source_does_not_take_the_folder(photos, tmp_path, light_model):
     with pytest.raises(ValueError, match="phtos"):
         run(tmp_path / "phtos", tmp_path / "out", light_model)
