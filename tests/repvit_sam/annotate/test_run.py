@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -353,6 +354,19 @@ def test_a_row_group_is_read_once_for_all_shards_of_a_worker(photos, tmp_path, l
     monkeypatch.setattr(parquet.ParquetFile, "read_row_group", count_then_read)
     assert run(tmp_path / "table.parquet", tmp_path / "out", light_model, shard_size=1).images == 3
     assert groups == [0]
+
+
+def test_all_shards_of_a_worker_are_read_in_one_thread(photos, tmp_path, light_model, monkeypatch):
+    """A new one each time would use another heap of glibc's, and the worker would grow."""
+    read, readers = ImageReader.read, []
+    monkeypatch.setattr(
+        ImageReader, "read", lambda self, image: readers.append(threading.current_thread()) or read(self, image)
+    )
+    run(photos, tmp_path / "out", light_model)
+    assert len(readers) == 6
+    assert len(set(readers)) == 1
+    readers[0].join(timeout=10)
+    assert not readers[0].is_alive()
 
 
 def test_a_source_that_cannot_be_read_is_named(photos, tmp_path, light_model, monkeypatch):
