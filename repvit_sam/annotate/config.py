@@ -8,6 +8,7 @@ from typing import Any
 
 from ..detections import MAX_BOXES
 from ..jobs.chosen_model import ChosenModel
+from ..jobs.computing import Computing
 from ..photo import MAX_PIXELS
 from .forms.choice import FORMS
 from .sources.listing import Source
@@ -55,13 +56,17 @@ class Making:
             if value < 1:
                 raise ValueError(f"{option} must be at least 1, got {value}")
 
-    def settings(self, source: Source) -> dict[str, Any]:
-        """As JSON; the images themselves are compared by the plan."""
+    def settings(self, source: Source, computing: Computing) -> dict[str, Any]:
+        """As JSON; the images themselves are compared by the plan.
+
+        Args:
+            computing: what the model's "auto" means where the work is done.
+        """
         return {
             "source": source.full_address,
             "use": source.use,
-            **self.model.settings,
-            "device": self.model.torch_device.type,
+            **self.model.settings_with(computing),
+            "device": computing.device,
             "format": self.form,
             **self.everything,
             "min_score": self.min_score,
@@ -83,6 +88,7 @@ class Running:
         address: of a Ray cluster; None starts Ray on this machine.
         gpus_per_worker: under Ray; a share of one is possible.
         as_listed: go on with the images as an earlier run listed them, though the source has changed.
+        retry_failed: make the shards of images that failed again, after these were mended.
 
     Raises:
         ValueError: a value out of range, or options that do not go together.
@@ -93,6 +99,7 @@ class Running:
     address: str | None = None
     gpus_per_worker: float = 0.0
     as_listed: bool = False
+    retry_failed: bool = False
 
     def __post_init__(self) -> None:
         if self.runner not in RUNNERS:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..jobs.overlap import OverlapThreads
 from ..jobs.records import Record
 from .config import Making
 from .forms.choice import find_form
@@ -34,10 +35,10 @@ class AnnotateJob:
         torch.set_num_threads(self.making.threads)
         making, form = self.making, find_form(self.making.form)
         maker = MaskMaker(making.model, making.everything, making.min_score, making.most_boxes)
-        reader = ImageReader()
+        reader, threads = ImageReader(), OverlapThreads()
 
         def make(shard: int) -> Record:
             images = self.plan.shard(shard)
-            return make_shard(shard, images, form, maker.masks_of, self.folders, making.max_pixels, reader)
+            return make_shard(shard, images, form, maker.masks_of, self.folders, making.max_pixels, reader, threads)
 
         return make

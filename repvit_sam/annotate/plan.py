@@ -1,14 +1,16 @@
 """The plan of a run: its images in shards of a fixed size, on disk, decided by the source alone.
 
 ``plan.jsonl`` has a line for each shard, ``plan.index`` where each line begins, so that any shard is read in one step
-and no list of a million images is held in memory.
+and no list of a million images is held in memory. ``plan.json`` is written last, and says what the two are called.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import posixpath
-from collections.abc import Iterable, Iterator
+import secrets
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from ..files import atomic_write, sha256_of
 from .sources.source_image import SourceImage
 
-_LINES, _INDEX, _FACTS = "plan.jsonl", "plan.index", "plan.json"
+_FACTS = "plan.json"
 _OWN_ENDINGS = (".json", ".png")  # of files that an image has for itself, in any form (``Form.own_files``)
 
 
@@ -32,23 +34,35 @@ class Plan:
         folder: where it lies.
         images, shards: how many.
         categories: of the prompts, by id.
+        name: of its two large files, without their endings.
     """
 
     folder: Path
     images: int
     shards: int
     categories: dict[int, str]
+    name: str = "plan"
+
+    @property
+    def lines(self) -> Path:
+        """The file with a line for each shard."""
+        return self.folder / f"{self.name}.jsonl"
+
+    @property
+    def index(self) -> Path:
+        """The file that says where each line begins, 8 bytes each."""
+        return self.folder / f"{self.name}.index"
 
     def shard(self, number: int) -> list[SourceImage]:
         """The images of a shard, in order."""
-        starts = _index(self.folder)
-        with (self.folder / _LINES).open("rb") as stream:
+        starts = _starts(self.index)
+        with self.lines.open("rb") as stream:
             stream.seek(int(starts[number]))
             return [SourceImage.from_json(image) for image in json.loads(stream.readline())]
 
     def all_images(self) -> Iterator[SourceImage]:
         """The images of all shards, in order."""
-        with (self.folder / _LINES).open("rb") as stream:
+        with self.lines.open("rb") as stream:
             for line in stream:
                 for image in json.loads(line):
                     yield SourceImage.from_json(image)
@@ -64,25 +78,32 @@ def write_plan(folder: Path, images: Iterable[SourceImage], shard_size: int, cat
     Raises:
         ValueError: two images have the same name, or the source numbers some of its images only.
     """
+    plan = Plan(folder, 0, 0, categories)
     starts: list[int] = []
     count = 0
     named = _named(images)
-    with atomic_write(folder / _LINES, on_disk=True) as beside, beside.open("wb") as stream:
+    with atomic_write(plan.lines, on_disk=True) as beside, beside.open("wb") as stream:
         while shard := list(islice(named, shard_size)):
             starts.append(stream.tell())
             line = json.dumps([image.to_json() for image in shard], separators=(",", ":"))
             stream.write(line.encode("ascii") + b"\n")
             count += len(shard)
-    with atomic_write(folder / _INDEX, on_disk=True) as beside:
+    with atomic_write(plan.index, on_disk=True) as beside:
         np.array(starts, dtype="<i8").tofile(beside)
-    facts = {
-        "images": count,
-        "shards": len(starts),
-        "categories": [[n, name] for n, name in sorted(categories.items())],
-    }
-    with atomic_write(folder / _FACTS, on_disk=True) as beside:
-        beside.write_text(json.dumps(facts, indent=1), encoding="ascii")
-    return read_plan(folder)
+    plan = replace(plan, images=count, shards=len(starts))
+    _write_facts(plan)
+    return plan
+
+
+def replace_plan(old: Plan, new: Plan) -> Plan:
+    """Put a plan from another folder in the place of an old one; after a kill there is one or the other."""
+    placed = replace(new, folder=old.folder, name=f"plan-{secrets.token_hex(4)}")
+    os.replace(new.lines, placed.lines)
+    os.replace(new.index, placed.index)
+    _write_facts(placed)
+    old.lines.unlink()
+    old.index.unlink()
+    return placed
 
 
 def has_plan(folder: Path) -> bool:
@@ -99,32 +120,36 @@ def read_plan(folder: Path) -> Plan:
     try:
         facts = json.loads((folder / _FACTS).read_bytes())
         categories = {int(number): str(name) for number, name in facts["categories"]}
-        plan = Plan(folder, facts["images"], facts["shards"], categories)
+        plan = Plan(folder, facts["images"], facts["shards"], categories, facts.get("files", "plan"))
     except FileNotFoundError:
         raise ValueError(f"{folder.parent} holds no run of repvit-sam annotate") from None
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{folder / _FACTS} is damaged; give another --out, or delete the folder") from None
-    if len(_index(folder)) != plan.shards:
-        raise ValueError(f"{folder / _INDEX} is damaged; give another --out, or delete the folder")
+    if len(_starts(plan.index)) != plan.shards:
+        raise ValueError(f"{plan.index} is damaged; give another --out, or delete the folder")
     return plan
 
 
-def first_difference(old: Plan, new: Plan) -> str | None:
-    """What of the source is not as it was, in a few words; None where both plans are the same."""
-    if sha256_of(old.folder / _LINES) == sha256_of(new.folder / _LINES):
+def first_difference(old: Plan, new: Plan, leaving_out: Collection[int] = ()) -> str | None:
+    """What of the source is not as it was, in a few words; None where both plans are the same.
+
+    Args:
+        leaving_out: places in the plan, from 0 on, of images that may have been written again.
+    """
+    if sha256_of(old.lines) == sha256_of(new.lines):
         return _category_difference(old.categories, new.categories)
     known = old.all_images()
     for number, image in enumerate(new.all_images(), 1):
         before = next(known, None)
         if before is None:
             return f"{image.name} was added"
-        if before == image:
+        if before == image or (before.name == image.name and number - 1 in leaving_out):
             continue
         if before.name == image.name:
             return f"{image.name} was changed"
         return f"image {number} was {before.name} and is {image.name}"
     gone = next(known, None)
-    return f"{gone.name} is gone" if gone else "its list of images"
+    return f"{gone.name} is gone" if gone else _category_difference(old.categories, new.categories)
 
 
 def _category_difference(old: dict[int, str], new: dict[int, str]) -> str | None:
@@ -202,5 +227,12 @@ def _digest(name: str) -> bytes:
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _index(folder: Path) -> NDArray[np.int64]:
-    return np.memmap(folder / _INDEX, dtype="<i8", mode="r") if (folder / _INDEX).stat().st_size else np.zeros(0, "<i8")
+def _write_facts(plan: Plan) -> None:
+    categories = [[number, name] for number, name in sorted(plan.categories.items())]
+    facts = {"images": plan.images, "shards": plan.shards, "categories": categories, "files": plan.name}
+    with atomic_write(plan.folder / _FACTS, on_disk=True) as beside:
+        beside.write_text(json.dumps(facts, indent=1), encoding="ascii")
+
+
+def _starts(index: Path) -> NDArray[np.int64]:
+    return np.memmap(index, dtype="<i8", mode="r") if index.stat().st_size else np.zeros(0, "<i8")

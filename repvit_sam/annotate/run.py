@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -17,14 +18,15 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from ..errors import JobError
-from ..jobs.on_ray import RayPlace, make_records_on_ray
+from ..jobs.computing import Computing, agreed_computing
+from ..jobs.on_ray import RayPlace, ask_machines, connected, make_records_on_ray
 from ..jobs.records import SETTINGS, Record, RecordFolder
 from ..jobs.workers import make_records
 from .config import Making, Running
 from .forms.choice import find_form
 from .job import AnnotateJob
 from .memory import peak_mib
-from .plan import Plan, first_difference, has_plan, read_plan, write_plan
+from .plan import Plan, first_difference, has_plan, read_plan, replace_plan, write_plan
 from .results import (
     MANIFEST,
     Results,
@@ -35,8 +37,9 @@ from .results import (
     write_failures,
     write_summary,
 )
+from .retry import failed_places, take_back
 from .shard import ShardFolders, is_in_place
-from .sources.files import real_path
+from .sources.files import listing_errors, real_path
 from .sources.listing import Source, list_source
 from .sources.source_image import SourceImage
 from .state import State, state_of
@@ -92,26 +95,49 @@ def annotate(source: Source, out: Path, making: Making, running: Running, screen
         out: folder of the results, which all workers see.
 
     Raises:
-        ValueError: the source or an option is not as expected, or ``out`` holds a run of other settings or of a source
-            that has changed since.
-        JobError: another run writes there, the folder cannot be written, or a worker died; the same command goes on.
+        ValueError: the source or an option is not as expected, the machines of a cluster would not compute alike, or
+            ``out`` holds a run of other settings or of a source that has changed since.
+        JobError: another run writes there, the folder cannot be written, Ray cannot be started, or a worker died; the
+            same command goes on.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ValueError("torchrun would start a run in each process; leave it out, and give --workers or --runner ray")
+    _check_ours(out)
     out = Path(real_path(out))
     find_form(making.form)  # whether its library is here
-    _check_ours(out)
-    with _disk_errors(out), _alone_in(out):
+    place = RayPlace(running.workers, running.address, running.gpus_per_worker) if running.runner == "ray" else None
+    with _disk_errors(out), _alone_in(out), connected(place) if place else nullcontext():
+        computing = _computing_of(making, place)
         if not has_plan(out / MANIFEST):  # nothing was begun: another source was mistyped, or its listing stopped
             (out / MANIFEST / SETTINGS).unlink(missing_ok=True)
-        records = RecordFolder(out / MANIFEST, making.settings(source))
-        plan = _plan_of(source, out, making, running, screen)
-        return _Run(plan, out, making, running, records).go(screen)
+        records = RecordFolder(out / MANIFEST, making.settings(source, computing))
+        plan = _plan_of(source, out, making, running, screen, records)
+        if running.retry_failed:
+            take_back(plan, out, making, records)
+        if place:
+            making = replace(making, model=making.model.on(computing))
+        return _Run(plan, out, making, running, records, place).go(screen)
+
+
+def _computing_of(making: Making, place: RayPlace | None) -> Computing:
+    """What "auto" means: here, or on the machines of the workers, of which this one may be none."""
+    if place is None:
+        return making.model.computing
+    return agreed_computing(ask_machines(lambda: making.model.computing, place))
 
 
 class _Run:
-    def __init__(self, plan: Plan, out: Path, making: Making, running: Running, records: RecordFolder) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        out: Path,
+        making: Making,
+        running: Running,
+        records: RecordFolder,
+        place: RayPlace | None,
+    ) -> None:
         self._plan, self._out, self._making, self._running, self._records = plan, out, making, running, records
+        self._place = place
         self._form = find_form(making.form)
         # a name of its own for each run: a worker of one that was just killed may still be writing
         self._folders = ShardFolders(out, out / MANIFEST / _STAGING / secrets.token_hex(4))
@@ -150,10 +176,9 @@ class _Run:
             self._folders.progress_file(shard).unlink(missing_ok=True)
 
     def _made(self, job: AnnotateJob) -> Iterator[tuple[int, Record]]:
-        if self._running.runner == "local":
+        if self._place is None:
             return make_records(job, job.keys, self._running.workers)
-        place = RayPlace(self._running.workers, self._running.address, self._running.gpus_per_worker)
-        return make_records_on_ray(job, job.keys, place)
+        return make_records_on_ray(job, job.keys, self._place)
 
     def _finish(self, before: int) -> Outcome:
         tally, plan = self._tally, self._plan
@@ -197,8 +222,13 @@ def _summary(outcome: Outcome, tally: Tally, running: Running) -> dict[str, obje
     }
 
 
-def _plan_of(source: Source, out: Path, making: Making, running: Running, screen: Screen) -> Plan:
-    """The plan of the folder, after it was compared with the source, or a new one."""
+def _plan_of(
+    source: Source, out: Path, making: Making, running: Running, screen: Screen, records: RecordFolder
+) -> Plan:
+    """The plan of the folder, after it was compared with the source, or a new one.
+
+    Where failed images are to be made again they may have been written again, and nothing else.
+    """
     folder = out / MANIFEST
     if running.as_listed and has_plan(folder):
         return read_plan(folder)
@@ -207,36 +237,42 @@ def _plan_of(source: Source, out: Path, making: Making, running: Running, screen
     again = folder / "again"
     try:
         again.mkdir(exist_ok=True)
-        difference = first_difference(read_plan(folder), _list(source, out, making, again, screen))
+        plan, listed = read_plan(folder), _list(source, out, making, again, screen)
+        difference = first_difference(plan, listed)
+        failed = failed_places(records, making.shard_size) if difference else ()
+        of_others = first_difference(plan, listed, leaving_out=failed) if difference else None
+        if difference and not of_others and running.retry_failed:
+            return replace_plan(plan, listed)
     finally:
         shutil.rmtree(again, ignore_errors=True)
     if difference:
+        retry = "" if of_others else "--retry-failed to make the images that failed, "
         raise ValueError(
-            f"the source is not what {out} was begun with: {difference}; give another --out, "
+            f"the source is not what {out} was begun with: {of_others or difference}; give another --out, {retry}"
             "or --as-listed to go on with the images as they were listed then"
         )
-    return read_plan(folder)
+    return plan
 
 
 def _list(source: Source, out: Path, making: Making, folder: Path, screen: Screen) -> Plan:
-    listing = list_source(Source(source.address, source.images, source.annotations, source.use, leave_out=out))
+    with listing_errors(source.address):
+        listing = list_source(Source(source.address, source.images, source.annotations, source.use, leave_out=out))
     images = _counted(islice(listing.images, making.limit), source, screen)
     return write_plan(folder, images, making.shard_size, listing.categories)
 
 
 def _counted(images: Iterator[SourceImage], source: Source, screen: Screen) -> Iterator[SourceImage]:
-    try:
+    with listing_errors(source.address):
         for number, image in enumerate(images, 1):
             if number % 1000 == 0:
                 screen.listed(number)
             yield image
-    except OSError as error:
-        where = error.filename or source.address
-        raise ValueError(f"{where} cannot be read: {error.strerror or error}") from None
 
 
 def _check_ours(out: Path) -> None:
     """A run replaces and removes files by their names, so it must not meet a person's own."""
+    if re.match(r"[a-zA-Z][\w+.-]+:/", str(out)):  # as a path, s3://bucket is s3:/bucket
+        raise ValueError(f"--out must be a folder, of this machine or mounted, got the address {out}")
     if out.is_dir() and not (out / MANIFEST).is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} holds other files; give a new or an empty folder as --out")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import PhotoError, PromptError
 from ..files import sha256_of, sync_file, sync_folder
-from ..jobs.overlap import overlapped
+from ..jobs.overlap import OverlapThreads, overlapped
 from ..jobs.records import Record
 from ..photo import Photo, read_photo
 from .forms.form import Form
@@ -48,13 +48,14 @@ def make_shard(
     folders: ShardFolders,
     max_pixels: int,
     reader: ImageReader,
+    threads: OverlapThreads,
 ) -> Record:
     """Make the masks of a shard's images, reading, computing and writing at once, and put its files in place.
 
     An image that cannot be read or does not fit its prompts is one of the record's ``failed``; the others go on.
 
     Args:
-        reader: the worker's; what it holds of a table serves the next shard as well.
+        reader, threads: the worker's; what the reader holds of a table serves the next shard as well.
 
     Returns:
         images: how many were made. masks: of all of them. failed: [[place in the shard, image id, name, reason], ...].
@@ -85,7 +86,8 @@ def make_shard(
         return len(image.masks)
 
     with folders.progress_file(shard).open("wb", buffering=0) as progress:
-        for place, done in overlapped(range(len(images)), read, compute, write, (PhotoError, PromptError)):
+        expected = (PhotoError, PromptError)
+        for place, done in overlapped(range(len(images)), read, compute, write, expected, threads):
             if isinstance(done, Exception):
                 failed.append([place, images[place].image_id, images[place].name, _sentence(done)])
                 for name in form.own_files(images[place].stem) if images[place].stem else ():

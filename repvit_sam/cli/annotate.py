@@ -16,6 +16,7 @@ from .options import CheckpointOption, DeviceOption, EngineOption, PrecisionOpti
 
 if TYPE_CHECKING:
     from ..annotate.run import Outcome
+    from ..jobs.chosen_model import ChosenModel
 
 _PROMPTS, _MASKS, _RUN = "A source with prompts (.json)", "Masks without prompts", "How it is run"
 
@@ -99,6 +100,10 @@ def annotate(
         bool,
         typer.Option("--as-listed", help="go on though the source has changed", rich_help_panel=_RUN),
     ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="make images that failed, after they were mended", rich_help_panel=_RUN),
+    ] = False,
     runner: Annotated[
         str, typer.Option(help="local (this machine) or ray (a cluster, or Ray here)", rich_help_panel=_RUN)
     ] = "local",
@@ -145,11 +150,12 @@ def annotate(
             threads=threads,
         )
         running = Running(
-            workers=workers or _workers(model.torch_device.type),
+            workers=workers or _workers(model, runner, gpus_per_worker),
             runner=runner,
             address=address,
             gpus_per_worker=gpus_per_worker,
             as_listed=as_listed,
+            retry_failed=retry_failed,
         )
         with _interrupts(), _same_command_goes_on():
             outcome = run(Source(source, images, annotations, use), out, making, running, ConsoleScreen())
@@ -162,8 +168,9 @@ def annotate(
     _exit(outcome)
 
 
-def _workers(device: str) -> int:
-    if device != "cpu":
+def _workers(model: ChosenModel, runner: str, gpus_per_worker: float) -> int:
+    # under Ray this machine may have another device than the workers
+    if gpus_per_worker > 0 if runner == "ray" else model.torch_device.type != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 8)  # each takes about a gigabyte

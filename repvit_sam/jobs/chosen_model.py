@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from ..device import pick_device
 from ..files import sha256_of
 from ..loading import load
 from ..predictor import SamPredictor
+from .computing import Computing
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,26 @@ class ChosenModel:
     @property
     def settings(self) -> dict[str, str]:
         """The model's part of a program's settings: "auto" stands there as what it means on this machine."""
+        return self.settings_with(self.computing)
+
+    def settings_with(self, computing: Computing) -> dict[str, str]:
+        """As ``settings``, where "auto" means ``computing``."""
+        precision = {} if computing.precision in ("auto", "fp32") else {"precision": computing.precision}
+        return {"checkpoint": self.sha256, "engine": computing.engine, **precision}
+
+    @property
+    def computing(self) -> Computing:
+        """What "auto" means on this machine.
+
+        Raises:
+            ValueError: this machine cannot compute what is named.
+        """
         choice = self.choice
-        precision = {} if choice.precision in ("auto", "fp32") else {"precision": choice.precision}
-        return {"checkpoint": self.sha256, "engine": choice.engine, **precision}
+        return Computing(choice.engine, self.torch_device.type, choice.precision)
+
+    def on(self, computing: Computing) -> ChosenModel:
+        """The same checkpoint with nothing left to choose: a machine that cannot compute like that refuses."""
+        return replace(self, engine=computing.engine, device=computing.device, precision=computing.precision)
 
     @property
     def choice(self) -> Choice:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import JobError
 from ..memory import keep_freed_memory
@@ -19,6 +20,9 @@ from .job import Job, Key
 from .records import Record
 from .workers import timed
 
+Answer = TypeVar("Answer")
+
+_PATIENCE = 60.0  # seconds that a machine has to answer, before workers are started without it
 _AT_ONCE = 5_000  # units handed to Ray in one go: each is a block, of which it holds a list
 
 
@@ -48,9 +52,61 @@ def make_records_on_ray(job: Job[Key], keys: Sequence[Key], place: RayPlace) -> 
         ValueError: Ray is not installed.
         Exception: whatever the job raises.
     """
-    with _connected(place):
+    with connected(place):
         for start in range(0, len(keys), _AT_ONCE):
             yield from _some(job, keys[start : start + _AT_ONCE], place)
+
+
+def ask_machines(question: Callable[[], Answer], place: RayPlace) -> list[tuple[str, Answer]]:
+    """What every machine that can hold a worker answers, asked with a worker's share of its GPUs.
+
+    A machine that is too busy to answer is left out; it may be asked nothing of what follows.
+
+    Args:
+        question: picklable; called in a process there.
+
+    Returns:
+        the machine's name with its answer; at least one.
+
+    Raises:
+        JobError: Ray cannot be started or reached, or it stopped.
+        ValueError: as the question raises it, with the machine's name.
+    """
+    with connected(place):
+        import ray
+        from ray.exceptions import RayError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        share = {"num_cpus": 0, "num_gpus": place.gpus_per_worker or None, "max_retries": 0}
+        ask = ray.remote(**share)(_answer)
+        ids = [node["NodeID"] for node in ray.nodes() if node["Alive"] and _holds_worker(node["Resources"], place)]
+        there = [NodeAffinitySchedulingStrategy(node_id=node, soft=False) for node in ids]
+        asked = [ask.options(scheduling_strategy=where).remote(question) for where in there or ["DEFAULT"]]
+        ready, late = ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE)
+        if not ready:  # workers would have to wait as well
+            ready, late = ray.wait(asked, num_returns=1)
+        for waiting in late:
+            ray.cancel(waiting, force=True)
+        try:
+            answers = ray.get(ready)
+        except RayError as error:
+            raise JobError(f"Ray stopped ({type(error).__name__}); the same command goes on") from error
+    for name, _, refusal in answers:
+        if refusal is not None:
+            raise ValueError(f"{refusal} (on {name})")
+    return [(name, answer) for name, answer, _ in answers]
+
+
+def _holds_worker(resources: Mapping[str, float], place: RayPlace) -> bool:
+    return resources.get("CPU", 0) > 0 and resources.get("GPU", 0) >= place.gpus_per_worker
+
+
+def _answer(question: Callable[[], Any]) -> tuple[str, Any, str | None]:
+    """This machine's name, and the answer or why there is none."""
+    try:
+        return platform.node(), question(), None
+    except ValueError as error:
+        return platform.node(), None, str(error)
 
 
 def _some(job: Job[Key], keys: Sequence[Key], place: RayPlace) -> Iterator[tuple[Key, Record]]:
@@ -106,14 +162,28 @@ class _RayWorker:
                     f"the workers of Ray died {self._tries} times at {self._keys[number]!r}, as they do where memory "
                     "is short; give the same command with fewer --workers, and it goes on"
                 )
-            self._work = self._work or self._job.start()
+            self._work = self._work or _started(self._job)
             return {"number": number, "record": json.dumps(timed(self._work, self._keys[number])), "error": None}
         except Exception as error:
             return {"number": number, "record": None, "error": ray.cloudpickle.dumps(error)}
 
 
+def _started(job: Job[Any]) -> Callable[[Any], Record]:
+    """A worker that cannot compute what was chosen says where it is: clusters may have machines of several kinds."""
+    try:
+        return job.start()
+    except ValueError as error:
+        raise ValueError(f"{error} (on {platform.node()})") from error
+
+
 @contextmanager
-def _connected(place: RayPlace) -> Iterator[None]:
+def connected(place: RayPlace) -> Iterator[None]:
+    """Ray, while the context is open; one that this process has started already is left as it is.
+
+    Raises:
+        JobError: it cannot be started or reached.
+        ValueError: it is not installed.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: Ray reports to its makers otherwise
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own errors would stand among ours
     try:
@@ -131,7 +201,7 @@ def _connected(place: RayPlace) -> Iterator[None]:
         try:
             with _nothing_on_stderr():
                 ray.init(address=place.address, **quiet, **here)
-        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        except Exception as error:  # a plain one where a machine is too busy to start Ray in time
             where = place.address or "on this machine"
             raise JobError(f"Ray cannot be started or reached ({where}): {error}") from None
         import ray.data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,15 @@ class RecordFolder:
                     entry = _parse(line)
                     if entry:
                         yield entry["key"], entry["record"]
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Remove the records of these keys, so that the run goes on with them."""
+        for path in sorted(self.folder.glob("records-*.jsonl")):
+            with atomic_write(path, on_disk=True) as beside, path.open("rb") as stream, beside.open("wb") as kept:
+                for line in stream:
+                    entry = _parse(line)
+                    if entry and entry["key"] not in keys:
+                        kept.write(line)
 
     def append(self, key: str, record: Record) -> None:
         """Write one record at the end of this process's file."""

@@ -7,7 +7,7 @@ that neither writing nor reading it needs it in memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
@@ -58,6 +58,27 @@ class CocoForm:
         folder = out / _SHARDS
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+    def take_apart(self, out: Path, shards: Iterable[tuple[int, Collection[int]]]) -> None:
+        """Write the shards' lines again: those of ``annotations.json``, whose masks have a number before them."""
+        path = out / self.look_at
+        with reading(path), path.open("rb") as images, path.open("rb") as annotations:
+            masks = (b"{" + text.partition(b",")[2] for text in _texts(annotations, b'"annotations":['))
+            groups = groupby(masks, _first_number)
+            upcoming = next(groups, None)
+            listed = _texts(images, b'{"images":[')
+            image = next(listed, None)
+            for shard, ids in shards:
+                lines: list[bytes] = []
+                while image is not None and (number := _first_number(image)) in ids:
+                    lines.append(image)
+                    if upcoming and upcoming[0] == number:
+                        lines += upcoming[1]
+                        upcoming = next(groups, None)
+                    image = next(listed, None)
+                if lines:
+                    with atomic_write(_shard_path(out, shard), on_disk=True) as beside:
+                        beside.write_bytes(b"".join(line + b"\n" for line in lines))
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``. Read line by line, as this form writes it; two places of the file at a time."""
@@ -111,6 +132,16 @@ def _write_list(stream: Any, items: Iterator[bytes]) -> None:
 
 def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
     """The objects of one list of the file."""
+    return map(json.loads, _texts(stream, begin))
+
+
+def _first_number(text: bytes) -> int:
+    """The number of the first field of an object, which this form gives one."""
+    return int(text.partition(b":")[2].partition(b",")[0])
+
+
+def _texts(stream: Any, begin: bytes) -> Iterator[bytes]:
+    """The objects of one list of the file, as they are written."""
     for line in stream:
         if line.rstrip().endswith(begin):
             break
@@ -122,7 +153,7 @@ def _section(stream: Any, begin: bytes) -> Iterator[dict[str, Any]]:
         text = line.strip().rstrip(b",")
         if not text.startswith(b"{"):
             return
-        yield json.loads(text.removesuffix(b"]"))
+        yield text.removesuffix(b"]")
         if text.endswith(b"]"):
             return
     raise ValueError("it ends too soon")

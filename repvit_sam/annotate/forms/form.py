@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -45,6 +45,13 @@ class Form(Protocol):
 
     def tidy(self, out: Path, shards: int) -> None:
         """Remove what of the shards is not needed any more once the results are whole."""
+
+    def take_apart(self, out: Path, shards: Iterable[tuple[int, Collection[int]]]) -> None:
+        """Put the shards back that ``tidy`` removed, to the byte.
+
+        Args:
+            shards: number and image ids of each, in order.
+        """
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """The images of a folder that is finished, in the order in which it holds them.

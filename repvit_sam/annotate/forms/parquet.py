@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,6 +42,9 @@ class ParquetForm:
 
     def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
+
+    def take_apart(self, out: Path, shards: Iterable[tuple[int, Collection[int]]]) -> None:
+        """Nothing was put together."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``."""

@@ -7,7 +7,7 @@ them are the pixels that are seen.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -48,6 +48,9 @@ class PngForm:
 
     def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
+
+    def take_apart(self, out: Path, shards: Iterable[tuple[int, Collection[int]]]) -> None:
+        """Nothing was put together."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path. Masks of which nothing is seen are left out."""

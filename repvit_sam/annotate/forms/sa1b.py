@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,6 +36,9 @@ class Sa1bForm:
 
     def tidy(self, out: Path, shards: int) -> None:
         """Nothing is left over."""
+
+    def take_apart(self, out: Path, shards: Iterable[tuple[int, Collection[int]]]) -> None:
+        """Nothing was put together."""
 
     def read(self, out: Path) -> Iterator[ImageMasks]:
         """See ``Form``; sorted by path."""

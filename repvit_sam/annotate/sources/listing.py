@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ...photo import SUFFIXES
-from .files import PATTERN_SIGNS, full_path, is_local, open_source, pattern_folder, real_path, version_of
+from .files import PATTERN_SIGNS, listing_errors, open_source, pattern_folder, real_path, version_of, why_refused
 from .local_files import local_files
 from .parquet import images_of_parquet
 from .prompt_files import PROMPT_KINDS, images_of_prompt_file, read_prompt_file
 from .source_image import SourceImage, unsafe_name
+from .store import Store
 from .tars import images_of_tar
 
 KINDS = "a folder, a 'pattern*', a .txt list, an image, a .tar, a .parquet file or a COCO .json"
@@ -54,7 +55,9 @@ class Source:
     @property
     def full_address(self) -> str:
         """The same wherever the command is given."""
-        return full_path(*open_source(self.address))
+        with listing_errors(self.address):
+            store, path = open_source(self.address)
+            return store.full_path(path)
 
 
 @dataclass(frozen=True)
@@ -92,90 +95,90 @@ def _not_empty(images: Iterator[SourceImage], source: Source) -> Iterator[Source
 
 
 def _images_of(source: Source) -> Iterator[SourceImage]:
-    system, path = open_source(source.address)
-    if any(sign in path for sign in PATTERN_SIGNS) and not system.exists(path):
-        found = sorted(system.glob(path, detail=True).items())
-        yield from _images_of_files(system, pattern_folder(path), found, source)
-    elif system.isdir(path):
-        if is_local(system):
-            yield from _images_of_folder(system, path, source)
+    store, path = open_source(source.address)
+    if any(sign in path for sign in PATTERN_SIGNS) and not store.exists(path):
+        found = sorted(store.glob(path).items())
+        yield from _images_of_files(store, pattern_folder(path), found, source)
+    elif store.isdir(path):
+        if store.is_local:
+            yield from _images_of_folder(store, path, source)
         else:
-            yield from _images_of_files(system, path, sorted(system.find(path, detail=True).items()), source)
-    elif not system.exists(path):
+            yield from _images_of_files(store, path, sorted(store.find(path).items()), source)
+    elif not store.exists(path):
         raise ValueError(f"{source.address} does not exist; expected {KINDS}")
     elif path.lower().endswith(".txt"):
-        yield from _images_of_list(system, path)
+        yield from _images_of_list(store, path)
     elif _is_taken(path):
-        yield from _images_of_files(system, posixpath.dirname(path), [(path, system.info(path))], source)
+        yield from _images_of_files(store, posixpath.dirname(path), [(path, store.info(path))], source)
     else:
         raise ValueError(f"{source.address} is of no known kind; expected {KINDS}")
 
 
-def _images_of_folder(system: Any, root: str, source: Source) -> Iterator[SourceImage]:
+def _images_of_folder(store: Store, root: str, source: Source) -> Iterator[SourceImage]:
     for path, problem in local_files(root, real_path(source.leave_out) if source.leave_out else None):
         name = _name(path, root)
         if problem:
             yield SourceImage(name, path, refused=problem)
         elif _is_taken(path):
-            yield from _images_of_file(system, path, None, name)
+            yield from _images_of_file(store, path, None, name)
 
 
 def _images_of_files(
-    system: Any, root: str, files: list[tuple[str, dict[str, Any]]], source: Source
+    store: Store, root: str, files: list[tuple[str, dict[str, Any]]], source: Source
 ) -> Iterator[SourceImage]:
     left_out = f"{real_path(source.leave_out)}/" if source.leave_out else None
     for path, info in files:
         if _is_taken(path) and not (left_out and path.startswith(left_out)):
-            yield from _images_of_file(system, path, info, _name(path, root))
+            yield from _images_of_file(store, path, info, _name(path, root))
 
 
-def _images_of_file(system: Any, path: str, info: dict[str, Any] | None, name: str) -> Iterator[SourceImage]:
+def _images_of_file(store: Store, path: str, info: dict[str, Any] | None, name: str) -> Iterator[SourceImage]:
     """The image, or those in it; none in a folder that is called like an image.
 
     Args:
         info: what the file system says of the file; None asks it.
     """
-    if info is None or info.get("islink"):  # of a link, lists describe itself, and ``system.info`` what it leads to
+    if info is None or info.get("islink"):  # of a link, lists describe itself, and ``store.info`` what it leads to
         try:
-            info = system.info(path)
+            info = store.info(path)
         except OSError as error:
-            yield SourceImage(name, full_path(system, path), refused=f"it cannot be read: {error.strerror or error}")
+            yield SourceImage(name, store.full_path(path), refused=why_refused(error))
             return
     if info["type"] == "directory":
         return
     if info["type"] != "file":
-        yield SourceImage(name, full_path(system, path), refused="it is no file")
+        yield SourceImage(name, store.full_path(path), refused="it is no file")
     elif name.lower().endswith(".tar"):
-        yield from images_of_tar(system, path, name)
+        yield from images_of_tar(store, path, name)
     elif name.lower().endswith(".parquet"):
-        yield from images_of_parquet(system, path, name)
+        yield from images_of_parquet(store, path, name)
     else:
-        yield SourceImage(name, full_path(system, path), info["size"], version_of(info), refused=unsafe_name(name))
+        yield SourceImage(name, store.full_path(path), info["size"], version_of(info), refused=unsafe_name(name))
 
 
-def _images_of_list(system: Any, path: str) -> Iterator[SourceImage]:
+def _images_of_list(store: Store, path: str) -> Iterator[SourceImage]:
     """The lines of a list, relative to it; named by their path under the folder that all of them share."""
     try:
-        lines = system.cat_file(path).decode("utf-8-sig").splitlines()
+        lines = store.cat_file(path).decode("utf-8-sig").splitlines()
     except ValueError:
         raise ValueError(f"{path} is no list: expected one path a line in UTF-8") from None
     listed = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    beside = posixpath.dirname(full_path(system, path))
+    beside = posixpath.dirname(store.full_path(path))
     places = [open_source(line if "://" in line or posixpath.isabs(line) else f"{beside}/{line}") for line in listed]
     root = posixpath.commonpath([posixpath.dirname(place) for _, place in places]) if places else ""
     for at, place in places:
         name = _name(place, root)
         try:
             info = at.info(place)
-        except OSError:
-            yield SourceImage(name, full_path(at, place), refused=f"{place} does not exist")
+        except OSError as error:
+            yield SourceImage(name, at.full_path(place), refused=why_refused(error, f"{place} does not exist"))
             continue
         if info["type"] == "directory":
             raise ValueError(f"{path} lists the folder {place}; expected images, .tar and .parquet files")
         if _is_taken(place):
             yield from _images_of_file(at, place, info, name)
         else:
-            yield SourceImage(name, full_path(at, place), refused="it is no image by its name")
+            yield SourceImage(name, at.full_path(place), refused="it is no image by its name")
 
 
 def _name(path: str, root: str) -> str:

@@ -7,15 +7,16 @@ from typing import Any
 
 from ...errors import PhotoError
 from ...photo import SUFFIXES
-from .files import full_path, version_of
+from .files import version_of, why_refused
 from .source_image import SourceImage, unsafe_name
+from .store import Store
 
 _IMAGES = ("image", "image_bytes", "bytes", "jpg", "jpeg", "png", "webp", "img", "photo")
 _PATHS = ("image", "path", "image_path", "file_name", "filename", "file")
 _NAMES = ("file_name", "filename", "name", "__key__", "key", "id", "image_id")
 
 
-def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage]:
+def images_of_parquet(store: Store, path: str, name: str) -> Iterator[SourceImage]:
     """The images of a table, row by row.
 
     A column with the bytes is looked for (``image``, ``bytes``, ``jpg`` ..., or ``image.bytes`` within a struct), then
@@ -26,8 +27,8 @@ def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage
         ValueError: neither is there, or pyarrow is not installed.
     """
     parquet = _pyarrow_parquet()
-    info = system.info(path)
-    with system.open(path, "rb") as stream:
+    info = store.info(path)
+    with store.open(path) as stream:
         try:
             table = parquet.ParquetFile(stream)
         except ValueError as error:  # pyarrow's ArrowInvalid is one
@@ -43,7 +44,7 @@ def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage
         own = f"{bytes_column.rpartition('.')[0]}.path" if bytes_column and "." in bytes_column else None
         possible = [c for c in (own, *_NAMES) if c and c in columns and not path_column]
         named = next((c for c in possible if _tells_apart(table, c)), None)
-        folder, address = name.rpartition(".")[0], full_path(system, path)
+        folder, address = name.rpartition(".")[0], store.full_path(path)
         number = 0
         for group in range(table.num_row_groups):
             wanted = list(dict.fromkeys(c for c in (named, path_column) if c))
@@ -51,7 +52,7 @@ def images_of_parquet(system: Any, path: str, name: str) -> Iterator[SourceImage
             for row in range(table.metadata.row_group(group).num_rows):
                 called = rows[named][row] if named else None
                 if path_column:
-                    yield _image_at(system, path, str(rows[path_column][row]), folder)
+                    yield _image_at(store, path, str(rows[path_column][row]), folder)
                 else:
                     own_name = f"{called}" if called not in (None, "") else f"{number:08d}"
                     refused = unsafe_name(own_name) or unsafe_name(f"{folder}/{own_name}")
@@ -158,7 +159,7 @@ def _values(table: Any, group: int, columns: list[str]) -> dict[str, list[Any]]:
     return found
 
 
-def _image_at(system: Any, table_path: str, path: str, folder: str) -> SourceImage:
+def _image_at(store: Store, table_path: str, path: str, folder: str) -> SourceImage:
     """The image at a path relative to its table's folder."""
     name = f"{folder}/{path}"
     refused = unsafe_name(path) or unsafe_name(name)
@@ -166,9 +167,9 @@ def _image_at(system: Any, table_path: str, path: str, folder: str) -> SourceIma
         return SourceImage(name, path, refused=refused)
     place = f"{table_path.rpartition('/')[0]}/{path}"
     try:
-        info = system.info(place)
-    except OSError:
-        return SourceImage(name, full_path(system, place), refused=f"{place} does not exist")
+        info = store.info(place)
+    except OSError as error:
+        return SourceImage(name, store.full_path(place), refused=why_refused(error, f"{place} does not exist"))
     if not path.lower().endswith(SUFFIXES):
-        return SourceImage(name, full_path(system, place), refused="it is no picture by its name")
-    return SourceImage(name, full_path(system, place), info["size"], version_of(info))
+        return SourceImage(name, store.full_path(place), refused="it is no picture by its name")
+    return SourceImage(name, store.full_path(place), info["size"], version_of(info))

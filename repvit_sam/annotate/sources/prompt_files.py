@@ -11,7 +11,7 @@ from typing import Any
 
 from ...detection_files import DetectionFile, read_detections, read_json
 from ...errors import PromptError
-from .files import full_path, open_source, version_of
+from .files import open_source, version_of, why_refused
 from .source_image import BoxPrompt, PointsPrompt, SourceImage, unsafe_name
 
 PROMPT_KINDS = ("boxes", "points", "keypoints", "none")
@@ -50,18 +50,18 @@ def read_prompt_file(path: Path, annotations: Path | None, kind: str) -> tuple[D
 
 def images_of_prompt_file(images: Mapping[str, SourceImage], folder: str) -> Iterator[SourceImage]:
     """The images, found in the folder under the names that the file gives them."""
-    system, root = open_source(folder)
+    store, root = open_source(folder)
     for name, image in images.items():
         if unsafe := unsafe_name(name):
             yield replace(image, path=name, refused=unsafe)
             continue
         path = f"{root.rstrip('/')}/{name}"
         try:
-            info = system.info(path)
-        except OSError:
-            yield replace(image, path=full_path(system, path), refused=f"it is not in {folder}")
+            info = store.info(path)
+        except OSError as error:
+            yield replace(image, path=store.full_path(path), refused=why_refused(error, f"it is not in {folder}"))
         else:
-            yield replace(image, path=full_path(system, path), size=info["size"], version=version_of(info))
+            yield replace(image, path=store.full_path(path), size=info["size"], version=version_of(info))
 
 
 def _image_ids(path: Path, annotations: Path | None) -> dict[str, int]:

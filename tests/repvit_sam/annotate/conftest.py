@@ -37,7 +37,7 @@ def save_photo(path, name="coffee", size=(60, 40)):
 def run(source, out, model, workers=1, **options):
     """``annotate`` with few points and shards of two."""
     use = {name: options.pop(name) for name in ("images", "annotations", "use") if name in options}
-    running = {name: options.pop(name) for name in ("runner", "as_listed") if name in options}
+    running = {name: options.pop(name) for name in ("runner", "as_listed", "retry_failed") if name in options}
     making = Making(model=model, **{"everything": EVERYTHING, "shard_size": 2, **options})
     return annotate(Source(str(source), **use), out, making, Running(workers=workers, **running), NoScreen())
 

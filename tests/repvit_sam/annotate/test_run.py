@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import fsspec
@@ -13,6 +15,7 @@ from filelock import FileLock
 from repvit_sam.annotate.results import open_results
 from repvit_sam.annotate.sources.files import ImageReader
 from repvit_sam.errors import JobError
+from repvit_sam.jobs.chosen_model import ChosenModel
 
 from .conftest import EVERYTHING, NAMES, files_of, run, save_photo
 
@@ -69,6 +72,41 @@ def test_ray_writes_the_bytes_that_one_process_writes(ray_here, photos, tmp_path
     outcome = run(photos, tmp_path / "ray", light_model, workers=2, runner="ray")
     assert files_of(tmp_path / "one") == files_of(tmp_path / "ray")
     assert (outcome.images, outcome.failed) == (6, 1)
+
+
+@pytest.mark.slow
+def test_under_ray_the_workers_say_what_auto_means(ray_here, photos, tmp_path, light_checkpoint, monkeypatch):
+    """This process has no say in it: it could be one without the workers' GPU."""
+    auto = ChosenModel(str(light_checkpoint), "auto", "auto")
+    meant = auto.computing
+    monkeypatch.setattr(ChosenModel, "computing", property(lambda self: pytest.fail("asked here")))
+    run(photos, tmp_path / "out", auto, workers=2, runner="ray", limit=2)
+    settings = json.loads((tmp_path / "out" / "manifest" / "settings.json").read_text())
+    assert (settings["engine"], settings["device"]) == (meant.engine, meant.device)
+
+
+def test_machines_that_differ_end_a_run_before_it_begins(photos, tmp_path, light_model, monkeypatch):
+    from repvit_sam.annotate import run as module
+    from repvit_sam.jobs.computing import Computing
+
+    found = {"a": Computing("torch", "cuda", "fp32"), "b": Computing("torch", "cpu", "fp32")}
+    monkeypatch.setattr(module, "connected", lambda place: nullcontext())
+    monkeypatch.setattr(module, "ask_machines", lambda question, place: list(found.items()))
+    with pytest.raises(ValueError, match=r"torch on cuda in fp32 \(a\), torch on cpu in fp32 \(b\); give --engine"):
+        run(photos, tmp_path / "out", light_model, runner="ray")
+    assert not (tmp_path / "out" / "manifest" / "settings.json").exists()
+
+
+def test_a_run_does_not_go_on_where_the_machines_compute_otherwise(photos, tmp_path, light_model, monkeypatch):
+    from repvit_sam.annotate import run as module
+    from repvit_sam.jobs.computing import Computing
+
+    run(photos, tmp_path / "out", light_model, limit=2)
+    answers = [("a", Computing("torch", "cuda", "fp32"))]
+    monkeypatch.setattr(module, "connected", lambda place: nullcontext())
+    monkeypatch.setattr(module, "ask_machines", lambda question, place: answers)
+    with pytest.raises(ValueError, match="holds a run with device = 'cpu', this one has 'cuda'"):
+        run(photos, tmp_path / "out", light_model, limit=2, runner="ray")
 
 
 def test_the_size_of_shards_does_not_show(photos, tmp_path, light_model):
@@ -185,8 +223,6 @@ def test_other_settings_are_refused_with_the_one_that_differs(photos, tmp_path, 
 
 
 def test_another_checkpoint_is_refused(photos, tmp_path, light_model):
-    from repvit_sam.jobs.chosen_model import ChosenModel
-
     run(photos, tmp_path / "out", light_model, limit=1)
     with pytest.raises(ValueError, match=r"holds a run with checkpoint = '[0-9a-f]{64}', this one has '7e64b4a2"):
         run(photos, tmp_path / "out", ChosenModel("small", "torch", "cpu"), limit=1)
@@ -320,6 +356,19 @@ def test_a_row_group_is_read_once_for_all_shards_of_a_worker(photos, tmp_path, l
     assert groups == [0]
 
 
+def test_all_shards_of_a_worker_are_read_in_one_thread(photos, tmp_path, light_model, monkeypatch):
+    """A new one each time would use another heap of glibc's, and the worker would grow."""
+    read, readers = ImageReader.read, []
+    monkeypatch.setattr(
+        ImageReader, "read", lambda self, image: readers.append(threading.current_thread()) or read(self, image)
+    )
+    run(photos, tmp_path / "out", light_model)
+    assert len(readers) == 6
+    assert len(set(readers)) == 1
+    readers[0].join(timeout=10)
+    assert not readers[0].is_alive()
+
+
 def test_a_source_that_cannot_be_read_is_named(photos, tmp_path, light_model, monkeypatch):
     from repvit_sam.annotate.sources import listing
 
@@ -351,6 +400,11 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(photos, tmp_path
     with pytest.raises(ValueError, match="holds other files; give a new or an empty folder as --out"):
         run(photos, tmp_path / "data", light_model, form="png")
     assert files_of(tmp_path / "data") == {"masks/rocket.png": before}
+
+
+def test_an_address_as_the_folder_of_results_is_refused(photos, light_model):
+    with pytest.raises(ValueError, match="--out must be a folder, of this machine or mounted, got the address s3:/"):
+        run(photos, Path("s3://bucket/masks"), light_model)
 
 
 def test_a_mistyped_source_does_not_take_the_folder(photos, tmp_path, light_model):

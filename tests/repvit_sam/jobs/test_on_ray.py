@@ -1,6 +1,7 @@
 """Jobs on Ray, started on this machine with two cores, without a dashboard."""
 
 import os
+import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repvit_sam.errors import JobError
-from repvit_sam.jobs.on_ray import RayPlace, make_records_on_ray
+from repvit_sam.jobs.on_ray import RayPlace, ask_machines, make_records_on_ray
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,11 @@ class Fragile:
     log: Path
     deadly: tuple[tuple[int, int], ...] = ()
     refused: int | None = None
+    cannot_start: bool = False
 
     def start(self):
+        if self.cannot_start:
+            raise ValueError("no GPU here")
         return self._square
 
     def _square(self, key):
@@ -66,6 +70,40 @@ def test_a_unit_that_kills_every_worker_ends_the_run(started, tmp_path):
 def test_an_error_of_the_job_is_raised_unchanged(started, tmp_path):
     with pytest.raises(ValueError, match="no square of 7"):
         records_of(Fragile((7,), tmp_path / "log", refused=7))
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_start_says_on_which_machine(started, tmp_path):
+    with pytest.raises(ValueError, match=rf"^no GPU here \(on {platform.node()}\)$"):
+        records_of(Fragile((7,), tmp_path / "log", cannot_start=True))
+
+
+@pytest.mark.slow
+def test_each_machine_answers_for_itself(started, ray_here, tmp_path, monkeypatch):
+    """One machine as two: the second to be asked answers something else."""
+    (node,) = ray_here.nodes()
+    monkeypatch.setattr(ray_here, "nodes", lambda: [node, node, {**node, "Alive": False, "NodeID": "gone"}])
+
+    def number_of_asked():
+        try:
+            (tmp_path / "asked").mkdir()
+        except FileExistsError:
+            return "second", os.getpid()
+        return "first", os.getpid()
+
+    answers = ask_machines(number_of_asked, RayPlace(workers=2))
+    assert {name for name, _ in answers} == {platform.node()}
+    assert sorted(answer for _, (answer, _) in answers) == ["first", "second"]
+    assert os.getpid() not in {process for _, (_, process) in answers}
+
+
+@pytest.mark.slow
+def test_a_machine_that_cannot_compute_what_is_named_is_named_itself(started):
+    def refuse():
+        raise ValueError("device 'cuda' is not available here")
+
+    with pytest.raises(ValueError, match=rf"^device 'cuda' is not available here \(on {platform.node()}\)$"):
+        ask_machines(refuse, RayPlace())
 
 
 def test_a_cluster_that_is_not_there_is_said_in_a_sentence(tmp_path):

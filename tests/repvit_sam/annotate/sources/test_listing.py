@@ -12,6 +12,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from repvit_sam.annotate.sources import listing
 from repvit_sam.annotate.sources.files import ImageReader
 from repvit_sam.annotate.sources.listing import Source, list_source
+from repvit_sam.annotate.sources.store import Store
 from repvit_sam.errors import PhotoError, PromptError
 
 from ..conftest import save_photo
@@ -137,7 +138,7 @@ def test_a_prompt_files_images_are_the_same_by_every_spelling(tree, tmp_path, mo
 
 def test_a_pattern_without_a_folder_names_images_by_their_whole_paths(tree, monkeypatch):
     buckets = DirFileSystem(str(tree), fsspec.filesystem("file"))  # its paths begin with a bucket, as those of s3 do
-    monkeypatch.setattr(listing, "open_source", lambda address: (buckets, address.removeprefix("s3://")))
+    monkeypatch.setattr(listing, "open_source", lambda address: (Store(buckets), address.removeprefix("s3://")))
     assert names_of("s3://?/*.PNG") == ["a/c.PNG"]
 
 
