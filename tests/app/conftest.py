@@ -1,4 +1,4 @@
-"""One set of handlers for the tests of the page: the small model, the example photos, no server."""
+"""One set of handlers for the tests of the page: the light model, the example photos, no server."""
 
 import asyncio
 from types import SimpleNamespace
@@ -10,12 +10,14 @@ from repvit_sam.app.service import MaskService
 from repvit_sam.app.store import ModelStore, PhotoStore
 from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 
-CHECKPOINT = "small"
+CHECKPOINT = "light.safetensors"  # the file of the fixture light_checkpoint, as visitors name it
 
 
 @pytest.fixture(scope="session")
-def handlers():
-    service = MaskService(ModelStore(CHECKPOINT, "cpu"), PhotoStore([example_photo(name) for name in EXAMPLE_PHOTOS]))
+def handlers(light_checkpoint):
+    service = MaskService(
+        ModelStore(str(light_checkpoint), "cpu"), PhotoStore([example_photo(name) for name in EXAMPLE_PHOTOS])
+    )
     service.warm_up()
     return Handlers(service)
 

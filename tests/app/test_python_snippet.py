@@ -37,12 +37,14 @@ CHAINS = {
 
 
 @pytest.fixture(scope="module")
-def made():
+def made(light_checkpoint, tmp_path_factory):
     """The variables of one program for all chains: it loads the model and encodes the photo once."""
     objects = [SnippetObject(name=name, checkpoint=CHECKPOINT, chain=chain) for name, chain in CHAINS.items()]
-    variables = {}
+    variables, folder = {}, tmp_path_factory.mktemp("program")
+    for path in (PHOTOS / "coffee.jpg", light_checkpoint):
+        (folder / path.name).symlink_to(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(PHOTOS)
+        patch.chdir(folder)
         exec(write_snippet("coffee.jpg", objects), variables)
     return variables
 

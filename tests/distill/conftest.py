@@ -47,7 +47,7 @@ def recipe_of(photos_folder):
             "canvas": 128,
             "student": {"variant": "repvit_m0_9"},
             "teacher": {"checkpoint": "vit_t"},
-            "data": {"sources": [str(photos_folder)], "workers": 2},
+            "data": {"sources": [str(photos_folder)], "workers": 2, "limit": 8},
             "stages": list(stages),
         }
         return Recipe.model_validate({**content, **parts})
@@ -63,7 +63,7 @@ def teacher():
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, recipe_of, photos_folder):
     """Two steps of the encoder stage, to its end; not to be changed."""
-    recipe = recipe_of(ENCODER, data={"sources": [str(photos_folder)], "workers": 2, "hold_out": 2})
+    recipe = recipe_of(ENCODER, data={"sources": [str(photos_folder)], "workers": 2, "limit": 10, "hold_out": 2})
     return recipe, train(recipe, tmp_path_factory.mktemp("runs") / "run", "cpu")
 
 
@@ -100,7 +100,7 @@ def masks_folder(tmp_path_factory, photos_folder):
     """The photos with masks that the bundled model finds on them, as a COCO-format folder."""
     folder = tmp_path_factory.mktemp("masks")
     (folder / "images").symlink_to(photos_folder)
-    model = repvit_sam.load("tinyvit_sam", "cpu", canvas=256)
+    model = repvit_sam.load("tinyvit_sam", "cpu", canvas=128)
     predictor = repvit_sam.SamPredictor(model)
     images, annotations = [], []
     for number, path in enumerate(sorted(photos_folder.glob("*.jpg"))):

@@ -1,8 +1,3 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -13,10 +8,10 @@ from repvit_sam.distill.data.embedding_cache import EmbeddingCache, RowState
 from repvit_sam.distill.data.photo_set import FileSlice, PhotoItem
 from repvit_sam.distill.teacher import encode
 
+from ..processes import Command
 from .caches import contents, prepared, run_command
 
 CANVAS = 128
-SCRIPT = Path(cache_embeddings.__file__)
 
 
 def test_a_row_is_the_teachers_embedding_in_half_precision(whole_cache, teacher, items):
@@ -65,11 +60,11 @@ def test_nothing_is_computed_twice(whole_cache, teacher, items, monkeypatch):
 
 @pytest.mark.slow
 def test_processes_that_share_a_folder_write_it_together(tmp_path, whole_cache, photos_folder):
-    words = [sys.executable, str(SCRIPT), "--teacher", "vit_t", "--data", str(photos_folder), "--cache",
-             str(tmp_path / "c"), "--canvas", str(CANVAS), "--batch", "2", "--precision", "fp32", "--limit", "7",
-             "--device", "cpu"]  # fmt: skip
-    ranks = [subprocess.Popen(words, env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2"}) for rank in (0, 1)]
-    assert [rank.wait() for rank in ranks] == [0, 0]
+    words = ["--teacher", "vit_t", "--data", photos_folder, "--cache", tmp_path / "c", "--canvas", CANVAS, "--batch", 2,
+             "--precision", "fp32", "--limit", 7, "--device", "cpu"]  # fmt: skip
+    environments = [{"RANK": rank, "WORLD_SIZE": "2"} for rank in "01"]
+    ranks = [Command(*words, module=cache_embeddings.__name__, environment=one) for one in environments]
+    assert [rank.result()[0] for rank in ranks] == [0, 0]
     assert contents(tmp_path / "c") == contents(whole_cache.folder)
 
 

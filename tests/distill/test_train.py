@@ -1,10 +1,7 @@
 """The command."""
 
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,22 +11,22 @@ from typer.testing import CliRunner
 from repvit_sam.distill import train as train_script
 
 from ..eval.discs import disc_folder
+from ..processes import Command
 from .conftest import ENCODER
 
 
 @pytest.mark.slow
 def test_sigterm_ends_the_command_with_everything_saved(tmp_path, recipe_of):
     (tmp_path / "r.yaml").write_text(recipe_of({**ENCODER, "steps": 5000}).as_yaml())
-    words = [sys.executable, str(Path(train_script.__file__)), str(tmp_path / "r.yaml"), "--out", str(tmp_path / "run"),
-             "--device", "cpu"]  # fmt: skip
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    words = [tmp_path / "r.yaml", "--out", tmp_path / "run", "--device", "cpu"]
+    command = Command(*words, module=train_script.__name__)
     deadline = time.monotonic() + 300  # a busy machine is slow to import torch
     while not list((tmp_path / "run").glob("tensorboard/events*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(3)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGTERM
+        time.sleep(0.05)
+    time.sleep(0.5)
+    command.send_signal(signal.SIGTERM)
+    code, _, said = command.result()
+    assert code == 128 + signal.SIGTERM
     assert "SIGTERM: saved at step" in said
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["position"]["step"] > 0
 

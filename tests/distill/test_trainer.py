@@ -1,9 +1,8 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
+import socket
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from repvit_sam.distill.run.stage_run import StageRun
 from repvit_sam.distill.teacher import load_teacher
 from repvit_sam.distill.trainer import train
 
+from ..processes import Command
 from .caches import run_command
 from .conftest import ENCODER
 
@@ -61,7 +61,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_weights_bit_by_bit(tmp_path
         {**ENCODER, "steps": 3, "accumulate": 2},
         prompts,
         engine={"save_every_minutes": 1e-6},
-        data={**recipe_of(ENCODER).data.model_dump(), "limit": 10, "hold_out": 2},
+        data={**recipe_of(ENCODER).data.model_dump(), "limit": 6, "hold_out": 2},
     )
     whole = train(recipe, tmp_path / "whole", "cpu").path
     for step in [(0, 2), (0, 3), (1, 1), (1, 2)]:
@@ -72,20 +72,29 @@ def test_a_run_killed_at_any_step_ends_with_the_same_weights_bit_by_bit(tmp_path
     assert state_of(whole)["position"]["images"] == 3 * 4 * 2 + 2 * 2
 
 
+def as_torchrun_sets_it(world):
+    """The environment of each of its processes, on one machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
+    sizes = {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "GROUP_RANK": "0"}
+    return [{**common, **sizes, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(world)]
+
+
 @pytest.mark.slow
 def test_two_processes_equal_one_with_the_same_global_batch(tmp_path, recipe_of):
     """In float64, where no rounding hides a mistake; AdamW, batch norms over all ranks, accumulation."""
     recipe = recipe_of(
         {**ENCODER, "steps": 3, "accumulate": 1, "batch": 4},
-        data={**recipe_of(ENCODER).data.model_dump(), "limit": 12},
+        data={**recipe_of(ENCODER).data.model_dump(), "limit": 6},
         engine={"precision": "fp64", "sync_batchnorm": True},
     )
     (tmp_path / "r.yaml").write_text(recipe.as_yaml())
-    script = str(Path(train_script.__file__))
-    words = [script, str(tmp_path / "r.yaml"), "--device", "cpu", "--out"]
+    words = [tmp_path / "r.yaml", "--device", "cpu", "--out", tmp_path / "two"]
     train(recipe, tmp_path / "one", "cpu")
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    assert subprocess.run([*start, *words, str(tmp_path / "two")], check=False).returncode == 0
+    ranks = [Command(*words, module=train_script.__name__, environment=one) for one in as_torchrun_sets_it(2)]
+    assert [rank.result() for rank in ranks] == [(0, ANY, ANY)] * 2
     one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
     assert one["student"].keys() == two["student"].keys()
     for name, weight in one["student"].items():
@@ -101,7 +110,7 @@ def test_a_run_writes_what_the_library_loads_and_what_made_it(finished_run, tmp_
     assert (model.variant, model.canvas_size) == ("repvit_m0_9", 128)
     provenance = model.checkpoint.provenance
     assert "kind: encoder" in provenance["recipe"]
-    assert json.loads(provenance["data"])["stage 1"]["photos"] == 32
+    assert json.loads(provenance["data"])["stage 1"]["photos"] == 10
     assert provenance["teacher"] == "vit_t"
     assert "commit" in provenance["made_by"]
     assert str(tmp_path_factory.getbasetemp()) not in "".join(provenance.values())  # weights travel, folders do not
@@ -236,7 +245,7 @@ def test_bf16_follows_float32_closely(stage, tmp_path, recipe_of):
     for precision in ("fp32", "bf16"):
         teacher = {"checkpoint": "vit_t", "precision": precision}
         student = {"variant": "repvit_m0_9", "start": "small"}
-        data = {**recipe_of(stage).data.model_dump(), "limit": 8}
+        data = {**recipe_of(stage).data.model_dump(), "limit": 4}
         recipe = recipe_of(stage, data=data, engine={"precision": precision}, teacher=teacher, student=student)
         losses.append(train(recipe, tmp_path / precision, "cpu").figures()[0]["loss"])
     assert losses[1] == pytest.approx(losses[0], rel=0.1)

@@ -57,14 +57,6 @@ def small():
     return repvit_sam.load("small", device="cpu", canvas=CANVAS)
 
 
-@pytest.fixture(scope="session")
-def light_checkpoint(tmp_path_factory):
-    """A file: ``small`` on a canvas of 256, which encodes in a twentieth of the time."""
-    path = tmp_path_factory.mktemp("light") / "light.safetensors"
-    repvit_sam.load("small", device="cpu", fuse=False, canvas=256).save(path)
-    return path
-
-
 @pytest.fixture(scope="module")
 def ray_here():
     """Ray with two cores on this machine, in a temporary folder with a short name, reporting to nobody."""

@@ -7,8 +7,7 @@ build/screenshots.
 import io
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import urllib.request
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import repvit_sam
 from repvit_sam.app.main import free_port
 
 from ...conftest import PHOTOS
+from ...processes import Command
 
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 CUP = (300, 200)
@@ -31,33 +31,38 @@ _QUIET = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 _TIMEOUT = 30_000  # milliseconds
-_COMMAND = [sys.executable, "-c", "from repvit_sam.cli import main; main()"]  # what the script repvit-sam does
-_FIRST_PORT = 20_000 + os.getpid() % 10_000  # test processes side by side must not choose the same one
+FIRST_PORT = 20_000 + os.getpid() % 10_000  # test processes side by side must not choose the same one
 
 
 class Server:
-    """`repvit-sam demo` in its own process. It can be stopped and started again on the same port."""
+    """`repvit-sam` with these words, in its own process. It can be stopped and started again on the same port."""
 
-    def __init__(self, folder):
-        self.port = free_port("127.0.0.1", _FIRST_PORT)
+    def __init__(self, port, *words, **environment):
+        self.port = free_port("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+        self._words, self._environment = [*words, "--port", self.port, "--engine", "torch"], environment
         self.start()
 
     def start(self):
-        command = [*_COMMAND, "demo", "--port", str(self.port), "--checkpoint", "small", "--engine", "torch"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self._environment)
-        assert self.url.rstrip("/") in self._process.stdout.readline()
+        self._command = Command(*self._words, environment=self._environment)
+        assert self.url.rstrip("/") in self._command.stdout.readline()
         urllib.request.urlopen(self.url, timeout=30).close()
 
     def stop(self):
-        self._process.terminate()  # not SIGINT, which shells let their background jobs ignore
-        self._process.wait(20)
+        self._end(signal.SIGTERM)  # not SIGINT, which shells let their background jobs ignore
+
+    def kill(self):
+        self._end(signal.SIGKILL)
+
+    def _end(self, number):
+        self._command.send_signal(number)
+        self._command.wait(20)
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("gradio"))
+def server(tmp_path_factory, light_checkpoint):
+    folder = str(tmp_path_factory.mktemp("gradio"))
+    server = Server(FIRST_PORT, "demo", "--checkpoint", light_checkpoint, GRADIO_TEMP_DIR=folder)
     yield server
     server.stop()
 
@@ -77,16 +82,27 @@ DESKTOP = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True}
 
 
 class Visitor:
-    """A browser window with its own storage; with a context of its own, as another browser would be."""
+    """A browser window with its own storage.
 
-    def __init__(self, browser, server, context=None, **options):
-        self._own_context = None if context else browser.new_context(**{**DESKTOP, **options})
-        self.context = context or self._own_context
-        self.page = self.context.new_page()
+    Args:
+        tab: a window to take over, empty: it need not be made, nor the page's scripts be compiled again, which takes
+            most of the time that a page takes to open. Without it a new one in a context of its own, as another browser
+            would be.
+        options: of that context.
+    """
+
+    def __init__(self, browser, server, tab=None, **options):
+        self._own_context = None if tab else browser.new_context(**{**DESKTOP, **options})
+        self.page = tab or self._own_context.new_page()
         self.page.set_default_timeout(_TIMEOUT)
+        self._server = server
         self.requested, self.complaints = [], []
-        self.page.on("request", lambda request: self.requested.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self._listeners = {
+            "request": lambda request: self.requested.append(request.url),
+            "pageerror": lambda error: self.complaints.append(str(error)),
+        }
+        for event, listener in self._listeners.items():
+            self.page.on(event, listener)
         self.page.goto(server.url)
         self.state("ready")
 
@@ -146,9 +162,13 @@ class Visitor:
         return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
     def leave(self):
-        self.page.close()
         if self._own_context:
             self._own_context.close()
+        else:
+            for event, listener in self._listeners.items():
+                self.page.remove_listener(event, listener)
+            self.page.goto(f"{self._server.url}theme.css")  # of the same server: whose storage is cleared
+            self.page.evaluate("sessionStorage.clear()")
         assert self.complaints == []
 
     def screenshot(self, name):
@@ -157,16 +177,16 @@ class Visitor:
 
 
 @pytest.fixture(scope="package")
-def desktop(browser):
-    """Where most tests open their window: a browser that has the page's scripts in its cache from the first on."""
+def tab(browser):
+    """The window of most tests, each of which finds it empty."""
     context = browser.new_context(**DESKTOP)
-    yield context
+    yield context.new_page()
     context.close()
 
 
 @pytest.fixture
-def visitor(browser, server, desktop):
-    visitor = Visitor(browser, server, desktop)
+def visitor(browser, server, tab):
+    visitor = Visitor(browser, server, tab)
     yield visitor
     visitor.leave()
 
@@ -181,8 +201,8 @@ def on_coffee(visitor):
 
 
 @pytest.fixture(scope="package")
-def predictor():
-    predictor = repvit_sam.SamPredictor(repvit_sam.load("small", "cpu"))
+def predictor(light_checkpoint):
+    predictor = repvit_sam.SamPredictor(repvit_sam.load(light_checkpoint, "cpu"))
     predictor.set_image(PHOTOS / "coffee.jpg")
     return predictor
 

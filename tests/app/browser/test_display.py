@@ -42,10 +42,12 @@ def test_a_phone_of_360_pixels_taps_and_switches(browser, server):
     phone.leave()
 
 
-def test_the_page_has_a_dark_side(browser, server):
-    night = Visitor(browser, server, color_scheme="dark")
-    night.click(200, 150)
-    night.screenshot("16_dark")
-    colour = night.page.evaluate("getComputedStyle(document.querySelector('.rs')).color")
+def test_the_page_has_a_dark_side(visitor):
+    visitor.page.emulate_media(color_scheme="dark")
+    visitor.page.reload()
+    visitor.state("ready")
+    visitor.click(200, 150)
+    visitor.screenshot("16_dark")
+    colour = visitor.page.evaluate("getComputedStyle(document.querySelector('.rs')).color")
+    visitor.page.emulate_media(color_scheme="no-override")
     assert min(map(int, re.findall(r"\d+", colour)[:3])) > 128  # light text
-    night.leave()

@@ -1,21 +1,16 @@
 """A folder of photographs labelled in a real browser, with the real command and a server that is killed."""
 
 import json
-import os
-import signal
-import subprocess
-import urllib.request
 
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from repvit_sam.app.main import free_port
 from repvit_sam.example_photos import EXAMPLE_PHOTOS, example_photo
 from repvit_sam.photo import read_photo
 
-from .conftest import _COMMAND, _FIRST_PORT, Visitor, iou
+from .conftest import DESKTOP, FIRST_PORT, Server, Visitor, iou
 
 SAVING = "document.querySelector('[data-part=folder-saving]').textContent"
 
@@ -30,36 +25,12 @@ def twelve_photos(folder):
             Image.fromarray(np.ascontiguousarray(view)).save(folder / f"{name}{number}.jpg", quality=92)
 
 
-class LabelServer:
-    """`repvit-sam label` in a process of its own."""
+class LabelServer(Server):
+    """`repvit-sam label`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, checkpoint):
         self.folder = folder
-        self.port = free_port("127.0.0.1", _FIRST_PORT + 50)
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.start()
-
-    def start(self):
-        options = [
-            "--classes",
-            "cat,cup,person",
-            "--port",
-            str(self.port),
-            "--checkpoint",
-            "small",
-            "--engine",
-            "torch",
-        ]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        self._process = subprocess.Popen(
-            [*_COMMAND, "label", str(self.folder), *options], stdout=subprocess.PIPE, text=True, env=environment
-        )
-        assert self.url.rstrip("/") in self._process.stdout.readline()
-        urllib.request.urlopen(self.url, timeout=30).close()
-
-    def kill(self):
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait(20)
+        super().__init__(FIRST_PORT + 50, "label", folder, "--classes", "cat,cup,person", "--checkpoint", checkpoint)
 
     @property
     def content(self):
@@ -72,10 +43,10 @@ class LabelServer:
 
 
 @pytest.fixture(scope="module")
-def label_server(tmp_path_factory):
+def label_server(tmp_path_factory, light_checkpoint):
     folder = tmp_path_factory.mktemp("photos")
     twelve_photos(folder)
-    server = LabelServer(folder)
+    server = LabelServer(folder, light_checkpoint)
     yield server
     server.kill()
 
@@ -123,10 +94,18 @@ class Annotator(Visitor):
         return [layer["area"] for layer in self.document["layers"]]
 
 
+@pytest.fixture(scope="module")
+def label_tab(browser):
+    """The window of most tests, each of which finds it empty."""
+    context = browser.new_context(**DESKTOP)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def annotator(browser, label_server):
+def annotator(browser, label_server, label_tab):
     label_server.clear()
-    annotator = Annotator(browser, label_server)
+    annotator = Annotator(browser, label_server, label_tab)
     annotator.opened("astronaut0.jpg")
     yield annotator
     annotator.leave()
@@ -201,7 +180,7 @@ def test_what_could_not_be_saved_survives_a_reload(annotator, label_server):
     annotator.screenshot("labelling_not_saved")
     assert label_server.content["annotations"][0]["category_id"] == 1
     label_server.start()
-    annotator.page.on("dialog", lambda dialog: dialog.accept())
+    annotator.page.once("dialog", lambda dialog: dialog.accept())
     annotator.page.reload()
     annotator.opened("astronaut1.jpg")  # the first is in work
     annotator.saved()
@@ -437,18 +416,18 @@ def test_labels_are_downloaded_as_yolo(annotator):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
-def test_nothing_overflows_at_any_width(browser, label_server, width, height):
-    label_server.clear()
-    person = Annotator(browser, label_server, viewport={"width": width, "height": height})
-    person.opened("astronaut0.jpg")
-    person.click(250, 100)
-    person.changed(lambda: person.press("Enter"))
-    person.screenshot(f"labelling_{width}")
-    overflow = person.page.evaluate(
+def test_nothing_overflows_at_any_width(annotator, width, height):
+    annotator.page.set_viewport_size({"width": width, "height": height})
+    annotator.page.reload()
+    annotator.opened("astronaut0.jpg")
+    annotator.click(250, 100)
+    annotator.changed(lambda: annotator.press("Enter"))
+    annotator.screenshot(f"labelling_{width}")
+    overflow = annotator.page.evaluate(
         "() => [...document.querySelectorAll('.rs button, .rs input, .rs select')]"
         ".filter(e => e.offsetParent && !e.closest('.rs-strip, .rs-unseen, dialog') && !e.matches('.rs-unseen'))"
         ".filter(e => { const r = e.getBoundingClientRect(); return r.left < -1 || r.right > innerWidth + 1; })"
         ".map(e => e.dataset.part)"
     )
+    annotator.page.set_viewport_size(DESKTOP["viewport"])
     assert overflow == []
-    person.leave()

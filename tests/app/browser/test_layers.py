@@ -53,6 +53,8 @@ def test_a_colour_is_one_step_however_many_were_tried(on_coffee):
 def test_everything_finds_masks_one_of_which_becomes_a_layer(on_coffee):
     on_coffee.page.locator(".rs-everything summary").click()
     on_coffee.at("slider-points").fill("6")
+    on_coffee.at("slider-iou").fill("0.7")
+    on_coffee.at("slider-stability").fill("0.7")
     on_coffee.at("everything-run").click()
     on_coffee.status(r"\d+ masks in")
     on_coffee.screenshot("09_everything")
@@ -65,11 +67,11 @@ def test_everything_finds_masks_one_of_which_becomes_a_layer(on_coffee):
 
 def test_everything_can_be_cancelled_on_the_way(on_coffee):
     on_coffee.page.locator(".rs-everything summary").click()
-    on_coffee.at("slider-points").fill("32")
+    on_coffee.at("slider-points").fill("64")  # seconds, also for the light model
     on_coffee.at("stage").focus()
     on_coffee.page.keyboard.press("a")
     on_coffee.state("everything")
-    on_coffee.page.wait_for_timeout(1500)
+    on_coffee.page.wait_for_function("/Everything [0-9]+ %/.test(document.querySelector('.rs-wait-text').textContent)")
     on_coffee.screenshot("10_everything_running")
     on_coffee.at("everything-cancel").click()
     on_coffee.state("ready")

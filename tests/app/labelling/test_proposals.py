@@ -20,12 +20,13 @@ def iou(one, other):
 
 def test_objects_of_the_labelled_classes_are_found_on_the_next_photo(call, folder):
     cup = call("add_class", name="cup")["id"]
-    opened = call("open_folder_photo", name="coffee.jpg")
-    kept = call("keep", photo=opened["photo"], chain=[{"box": [165, 5, 430, 290]}])
+    sharp = {"checkpoint": "small"}  # on its large canvas
+    opened = call("open_folder_photo", name="coffee.jpg", **sharp)
+    kept = call("keep", photo=opened["photo"], chain=[{"box": [165, 5, 430, 290]}], **sharp)
     call("save_labels", name="coffee.jpg", state="done", layers=[{"category": cup, "rle": kept["rle"]}])
     Image.fromarray(read_photo(folder / "coffee.jpg")[:, ::-1]).save(folder / "mirrored.jpg", quality=95)
     call("folder")
-    answer = call("propose", name="mirrored.jpg")
+    answer = call("propose", name="mirrored.jpg", **sharp)
     assert answer["photos"] == 1
     best = answer["masks"][0]
     assert best["category"] == cup

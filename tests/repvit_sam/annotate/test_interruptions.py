@@ -18,6 +18,7 @@ import pytest
 
 from repvit_sam.processes import fresh_processes
 
+from ...processes import Command
 from .conftest import EVERYTHING, files_of, run, save_photo
 
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -88,18 +89,19 @@ def test_a_killed_run_with_a_file_for_each_image_leaves_no_other_file(many, tmp_
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
-def command(source, out, light_checkpoint, *more):
+def words_of(source, out, light_checkpoint, *more):
     words = ["annotate", source, "--out", out, "--checkpoint", light_checkpoint, "--engine", "torch", "--shard-size", 2]
     grid = ["--points-per-side", 2, "--pred-iou", 0.1, "--stability", 0.1]
-    return [sys.executable, "-m", "repvit_sam.cli", *map(str, [*words, *grid, *more])]
+    return [*words, *grid, *more]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_stops_soon_and_says_that_the_same_command_goes_on(many, whole, tmp_path, light_checkpoint, workers):
     out = tmp_path / "out"
-    words = command(many, out, light_checkpoint, "--workers", workers)
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    words = words_of(many, out, light_checkpoint, "--workers", workers)
+    command = [sys.executable, "-m", "repvit_sam.cli", *map(str, words)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (out / "manifest" / "records-0.jsonl").exists():
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes of the command
@@ -107,9 +109,10 @@ def test_ctrl_c_stops_soon_and_says_that_the_same_command_goes_on(many, whole, t
     assert process.returncode == 130
     assert said.splitlines()[-1] == "stopped; the same command goes on where it stopped"
     assert "Traceback" not in said
-    again = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert "going on: " in again.stderr
-    assert again.stdout == f"{IMAGES} images, {masks_in(whole[0])} masks -> {out}/annotations.json\n"
+    code, printed, said = Command(*words).result()
+    assert code == 0
+    assert "going on: " in said
+    assert printed == f"{IMAGES} images, {masks_in(whole[0])} masks -> {out}/annotations.json\n"
     assert files_of(out) == whole[0]
 
 
@@ -130,24 +133,24 @@ def test_a_second_ctrl_c_ends_at_once():
     assert process.wait(timeout=30) == -signal.SIGINT
 
 
+def no_large_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+
 @pytest.mark.slow
 def test_a_disk_that_takes_no_more_ends_the_command_in_one_sentence(many, whole, tmp_path, light_checkpoint):
     """Files may have 12 kB: shards have less, the merged file has more."""
     out = tmp_path / "out"
-    words = command(many, out, light_checkpoint, "--workers", 1)
+    words = words_of(many, out, light_checkpoint, "--workers", 1)
     assert max(map(len, whole[0].values())) > 12_000
-
-    def no_large_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
-
-    full = subprocess.run(words, capture_output=True, text=True, preexec_fn=no_large_files, check=False)
-    assert full.returncode == 1
-    assert full.stderr.splitlines()[-1].endswith(
+    code, _, said = Command(*words, before=no_large_files).result()
+    assert code == 1
+    assert said.splitlines()[-1].endswith(
         "cannot be written: File too large; make room or give the right to write, "
         "and the same command goes on where it stopped"
     )
-    assert full.stderr.splitlines()[-1].startswith("Error: ")
-    subprocess.run(words, capture_output=True, check=True)
+    assert said.splitlines()[-1].startswith("Error: ")
+    assert Command(*words).result()[0] == 0
     assert files_of(out) == whole[0]
 
 
