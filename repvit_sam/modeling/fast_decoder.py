@@ -90,9 +90,11 @@ class FastDecoder:
         self._dtype = dtype
         self._together = together
         self._decoder: MaskDecoder = model.mask_decoder
-        positions = model.prompt_encoder.get_dense_pe()[0].flatten(1).T.contiguous()  # (N, C)
-        self._transformer = FactoredTransformer(self._decoder.transformer, positions)
-        self._first_upscaling = _first_upscaling(self._decoder.output_upscaling[0]).after(self._transformer.last_norm)
+        with _float32(self._decoder.iou_token.weight):
+            positions = model.prompt_encoder.get_dense_pe()[0].flatten(1).T.contiguous()  # (N, C)
+            self._transformer = FactoredTransformer(self._decoder.transformer, positions)
+            first = _first_upscaling(self._decoder.output_upscaling[0])
+            self._first_upscaling = first.after(self._transformer.last_norm)
         self._photos: tuple[tuple[weakref.ref[Tensor], _Photo], ...] = ()
 
     def decode(self, image_embedding: Tensor, prompts: CanvasPrompts, masks: slice) -> tuple[Tensor, Tensor]:

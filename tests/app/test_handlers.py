@@ -152,10 +152,10 @@ def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(han
     ticket = "everything-1"
 
     async def watch():
-        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": ticket, "points_per_side": 6}
+        message = {"photo": coffee_token, "checkpoint": CHECKPOINT, "ticket": ticket, "points_per_side": 24}
         task = asyncio.create_task(handlers.everything(message))
         while not task.done():
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.02)
             progress = await handlers.progress({"ticket": ticket})
             shares.append(progress["share"])
             if len(shares) == 2:

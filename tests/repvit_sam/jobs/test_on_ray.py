@@ -106,7 +106,14 @@ def test_a_machine_that_cannot_compute_what_is_named_is_named_itself(started):
         ask_machines(refuse, RayPlace())
 
 
-def test_a_cluster_that_is_not_there_is_said_in_a_sentence(tmp_path):
-    pytest.importorskip("ray").shutdown()
+def test_a_cluster_that_is_not_there_is_said_in_a_sentence(tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    ray.shutdown()
+
+    def not_there(*_, **__):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    # its own error, raised here: "auto" would find the Ray of a test in the process beside this one
+    monkeypatch.setattr(ray, "init", not_there)
     with pytest.raises(JobError, match=r"Ray cannot be started or reached \(auto\)"):
         list(make_records_on_ray(Fragile((1,), tmp_path / "log"), (1,), RayPlace(1, "auto")))
