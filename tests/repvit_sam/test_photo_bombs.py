@@ -43,10 +43,10 @@ def test_the_size_of_any_file_is_read_or_refused_in_one_sentence(tmp_path_factor
 
 def test_a_large_picture_in_a_few_bytes_is_refused_before_it_is_decoded():
     data = encoded(Image.new("RGB", (5000, 5000), "gray"), "WEBP", lossless=True)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PhotoError, match=r"5000x5000 pixels in only [\d,]+ bytes, more than 10,000 pixels a byte"):
         read_photo(data)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_a_large_flat_picture_of_the_usual_kind_is_read():
@@ -81,8 +81,8 @@ def tiff_of_tiles(side, order="<", tag=324):
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_tiff_in_specks_is_refused_before_its_tiles_are_listed(order):
     data = tiff_of_tiles(1000, order)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PhotoError, match="TIFF of 1,000,000 tiles, more than 200,000"):
         read_photo(data)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert read_photo(tiff_of_tiles(20, order)).shape == (20, 20, 3)
