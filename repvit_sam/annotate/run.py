@@ -271,8 +271,9 @@ def _counted(images: Iterator[SourceImage], source: Source, screen: Screen) -> I
 
 def _check_ours(out: Path) -> None:
     """A run replaces and removes files by their names, so it must not meet a person's own."""
-    if re.match(r"[a-zA-Z][\w+.-]+:/", str(out)):  # as a path, s3://bucket is s3:/bucket
-        raise ValueError(f"--out must be a folder, of this machine or mounted, got the address {out}")
+    if re.match(r"[a-zA-Z][\w+.-]+:/", str(out)):
+        typed = str(out).replace(":/", "://", 1)  # a path has lost the second slash
+        raise ValueError(f"--out must be a folder, of this machine or mounted, got the address {typed}")
     if out.is_dir() and not (out / MANIFEST).is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} holds other files; give a new or an empty folder as --out")
 

@@ -403,7 +403,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(photos, tmp_path
 
 
 def test_an_address_as_the_folder_of_results_is_refused(photos, light_model):
-    with pytest.raises(ValueError, match="--out must be a folder, of this machine or mounted, got the address s3:/"):
+    with pytest.raises(ValueError, match="--out must be a folder, of this machine or mounted, got the address s3://"):
         run(photos, Path("s3://bucket/masks"), light_model)
 
 
