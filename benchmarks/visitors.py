@@ -49,17 +49,12 @@ class Page:
         self._component = next(c["id"] for c in components if c["props"].get("elem_id") == "repvit-sam")
 
     def call(self, function: str, visitor: str, **request: Any) -> dict[str, Any]:
-        body = {
-            **{"component_id": self._component, "fn_name": function, "session_hash": visitor},
-            "data": {"visitor": visitor, **request},
-        }
+        body = {**self._called(function, visitor), "data": {"visitor": visitor, **request}}
         return self._post(json.dumps(body).encode(), "application/json")
 
     def open(self, photo: Path, visitor: str, checkpoint: str) -> dict[str, Any]:
-        fields = {
-            **{"component_id": str(self._component), "fn_name": "open", "session_hash": visitor},
-            **{"ticket": uuid4().hex, "visitor": visitor, "checkpoint": checkpoint},
-        }
+        own = {"ticket": uuid4().hex, "visitor": visitor, "checkpoint": checkpoint}
+        fields = {**self._called("open", visitor), **own}
         boundary = uuid4().hex
         parts = [
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
@@ -68,6 +63,9 @@ class Page:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{photo.name}"\r\n\r\n'
         body = b"".join([*parts, head.encode(), photo.read_bytes(), f"\r\n--{boundary}--\r\n".encode()])
         return self._post(body, f"multipart/form-data; boundary={boundary}")
+
+    def _called(self, function: str, visitor: str) -> dict[str, Any]:
+        return {"component_id": self._component, "fn_name": function, "session_hash": visitor}
 
     def _post(self, body: bytes, content_type: str) -> dict[str, Any]:
         request = urllib.request.Request(

@@ -6,7 +6,8 @@ Models err in different places, so the mean of their logits is nearer to the tru
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -33,10 +34,10 @@ class MaskTeacher:
     teacher: SamModel
     committee: tuple[SamModel, ...] = ()
     precision: str = "fp32"
-    _decoders: tuple[AllTokensDecoder, ...] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_decoders", tuple(map(AllTokensDecoder, (self.teacher, *self.committee))))
+    @cached_property
+    def _decoders(self) -> tuple[AllTokensDecoder, ...]:
+        return tuple(map(AllTokensDecoder, (self.teacher, *self.committee)))
 
     @classmethod
     def of(cls, config: TeacherConfig, teacher: SamModel, canvas_size: int, device: torch.device) -> MaskTeacher:

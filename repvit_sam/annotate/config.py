@@ -108,3 +108,5 @@ class Running:
             raise ValueError(f"--workers must be at least 1, got {self.workers}")
         if self.runner == "local" and (self.address or self.gpus_per_worker):
             raise ValueError("--address and --gpus-per-worker go with --runner ray")
+        if self.as_listed and self.retry_failed:
+            raise ValueError("--as-listed takes images as they were, --retry-failed as they are now; give one of them")

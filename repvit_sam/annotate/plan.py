@@ -1,7 +1,8 @@
 """The plan of a run: its images in shards of a fixed size, on disk, decided by the source alone.
 
 ``plan.jsonl`` has a line for each shard, ``plan.index`` where each line begins, so that any shard is read in one step
-and no list of a million images is held in memory. ``plan.json`` is written last, and says what the two are called.
+and no list of a million images is held in memory. ``plan.json`` is written last and says what the two are called: after
+a retry they are a new pair, ``plan-<number>``.
 """
 
 from __future__ import annotations
@@ -96,14 +97,19 @@ def write_plan(folder: Path, images: Iterable[SourceImage], shard_size: int, cat
 
 
 def replace_plan(old: Plan, new: Plan) -> Plan:
-    """Put a plan from another folder in the place of an old one; after a kill there is one or the other."""
+    """Put a plan from another folder in the place of an old one, whose files stay; after a kill one of them counts."""
     placed = replace(new, folder=old.folder, name=f"plan-{secrets.token_hex(4)}")
     os.replace(new.lines, placed.lines)
     os.replace(new.index, placed.index)
     _write_facts(placed)
-    old.lines.unlink()
-    old.index.unlink()
     return placed
+
+
+def remove_other_plans(plan: Plan) -> None:
+    """Remove what ``replace_plan`` leaves in the plan's folder, also where it was killed."""
+    for path in (*plan.folder.glob("plan*.jsonl"), *plan.folder.glob("plan*.index")):
+        if path not in (plan.lines, plan.index):
+            path.unlink()
 
 
 def has_plan(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..jobs.records import RecordFolder
 from .config import Making
 from .forms.choice import find_form
-from .plan import Plan
+from .plan import Plan, remove_other_plans
 from .results import is_whole, mark_unfinished
 
 
@@ -23,6 +23,7 @@ def take_back(plan: Plan, out: Path, making: Making, records: RecordFolder) -> N
 
     Each step leaves a folder that the same command, or the one before it, goes on with.
     """
+    remove_other_plans(plan)
     failed = failed_places(records, making.shard_size)
     if not failed:
         return

@@ -170,7 +170,8 @@ def annotate(
 
 def _workers(model: ChosenModel, runner: str, gpus_per_worker: float) -> int:
     # under Ray this machine may have another device than the workers
-    if gpus_per_worker > 0 if runner == "ray" else model.torch_device.type != "cpu":
+    on_gpu = gpus_per_worker > 0 if runner == "ray" else model.torch_device.type != "cpu"
+    if on_gpu:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 8)  # each takes about a gigabyte

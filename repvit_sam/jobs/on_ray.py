@@ -60,7 +60,7 @@ def make_records_on_ray(job: Job[Key], keys: Sequence[Key], place: RayPlace) -> 
 def ask_machines(question: Callable[[], Answer], place: RayPlace) -> list[tuple[str, Answer]]:
     """What every machine that can hold a worker answers, asked with a worker's share of its GPUs.
 
-    A machine that is too busy to answer is left out; it may be asked nothing of what follows.
+    A machine that is too busy to answer is left out; a worker there that cannot compute so says it later.
 
     Args:
         question: picklable; called in a process there.
@@ -69,12 +69,12 @@ def ask_machines(question: Callable[[], Answer], place: RayPlace) -> list[tuple[
         the machine's name with its answer; at least one.
 
     Raises:
-        JobError: Ray cannot be started or reached, or it stopped.
+        JobError: Ray cannot be started or reached, it stopped, or a machine cannot hold a worker at all.
         ValueError: as the question raises it, with the machine's name.
     """
     with connected(place):
         import ray
-        from ray.exceptions import RayError
+        from ray.exceptions import RayError, RayTaskError
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         share = {"num_cpus": 0, "num_gpus": place.gpus_per_worker or None, "max_retries": 0}
@@ -89,6 +89,8 @@ def ask_machines(question: Callable[[], Answer], place: RayPlace) -> list[tuple[
             ray.cancel(waiting, force=True)
         try:
             answers = ray.get(ready)
+        except RayTaskError as error:  # not a ValueError: repvit-sam is not there, or cannot be imported
+            raise JobError(f"a machine of the cluster cannot be a worker: {error.cause}") from error
         except RayError as error:
             raise JobError(f"Ray stopped ({type(error).__name__}); the same command goes on") from error
     for name, _, refusal in answers:

@@ -200,10 +200,10 @@ def test_an_evicted_embedding_is_computed_again_without_a_word(handlers, call, u
 
 def test_the_same_photo_goes_on_with_another_checkpoint(call, upload):
     token = upload("coffee.jpg", (PHOTOS / "coffee.jpg").read_bytes())["photo"]
-    assert call("resume", photo=token, checkpoint="small")["photo"] == token
-    small = call("predict", photo=token, chain=[CUP])
-    other = call("predict", photo=token, checkpoint="small", chain=[CUP])
-    assert small["candidates"] != other["candidates"]
+    assert call("resume", photo=token, checkpoint="tinyvit_sam")["photo"] == token
+    first = call("predict", photo=token, chain=[CUP])
+    other = call("predict", photo=token, checkpoint="tinyvit_sam", chain=[CUP])
+    assert first["candidates"] != other["candidates"]
 
 
 def test_no_path_of_a_visitor_is_opened(call, tmp_path):

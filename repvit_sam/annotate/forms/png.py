@@ -20,7 +20,7 @@ from ...masks import coco_bbox
 from ...rle import decode_rle, encode_rle
 from ..image_masks import ImageMasks, MaskRecord
 from .form import ShardWriter
-from .image_json import image_part, json_path, read_images
+from .json_files import SUFFIX, image_part, json_path, read_images
 
 _FOLDER = "masks"
 _MOST = 65_535  # labels that 16 bits hold
@@ -80,7 +80,7 @@ class _Files:
 
 
 def _map_path(legend: Path) -> Path:
-    return legend.with_name(legend.name.removesuffix(".json") + ".png")
+    return legend.with_name(legend.name.removesuffix(SUFFIX) + ".png")
 
 
 def _seen_masks(path: Path, legend: Any) -> Iterator[MaskRecord]:

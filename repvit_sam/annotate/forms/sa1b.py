@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ..image_masks import ImageMasks, MaskRecord
 from .form import ShardWriter
-from .image_json import image_part, json_path, read_images
+from .json_files import image_part, json_path, read_images
 
 _FOLDER = "annotations"
 

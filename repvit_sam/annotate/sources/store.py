@@ -10,11 +10,13 @@ import asyncio
 import errno
 import io
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem
 from fsspec.core import url_to_fs
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 Answer = TypeVar("Answer")
 
@@ -29,6 +31,8 @@ _TEMPORARY_NUMBERS = {
 }
 _TEMPORARY_STATUS = (408, 429, 500, 502, 503, 504)  # of HTTP
 _TEMPORARY_NAMES = ("Timeout", "Connect", "Disconnect", "IncompleteRead", "PayloadError")
+_OF_THE_FILE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+_WALKING_FIND = fsspec.AbstractFileSystem.find
 _NAMES_OF_THE_STORE = ("Credential", "Auth", "Token", "Refresh")  # no image of the store could be read with these
 
 
@@ -67,7 +71,10 @@ class Store:
             raise ValueError(f"{address} needs another library to be opened: {error}") from None
         except ValueError as error:
             raise ValueError(f"{address} is no path and no address that can be opened: {error}") from None
-        return cls(system), path
+        store = cls(system)
+        if not store.is_local and find_spec("tenacity") is None:
+            raise ValueError(f"{address} is a store, which needs tenacity: pip install 'repvit-sam[annotate]'")
+        return store, path
 
     @property
     def is_local(self) -> bool:
@@ -84,17 +91,13 @@ class Store:
 
     def isdir(self, path: str) -> bool:
         """Whether it is a folder."""
-        return self._asked(path, lambda: bool(self._system.isdir(path)))
+        if self._asked(path, lambda: bool(self._system.isdir(path))):
+            return True
+        return self._info_if_there(path).get("type") == "directory"
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file or folder. fsspec says no where it could not ask, which is an error here."""
-        if self._asked(path, lambda: self._system.exists(path)):
-            return True
-        try:
-            self.info(path)
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return False
-        return True
+        """Whether there is such a file or folder."""
+        return self._asked(path, lambda: bool(self._system.exists(path))) or bool(self._info_if_there(path))
 
     def glob(self, pattern: str) -> dict[str, dict[str, Any]]:
         """The files of a pattern with what is known of each."""
@@ -102,6 +105,10 @@ class Store:
 
     def find(self, folder: str) -> dict[str, dict[str, Any]]:
         """The files below a folder with what is known of each."""
+        kind = type(self._system)
+        walks = kind._find is AsyncFileSystem._find if issubclass(kind, AsyncFileSystem) else kind.find is _WALKING_FIND
+        if walks and not self.is_local:
+            return self._found_by_walking(folder)
         return self._asked(folder, lambda: self._system.find(folder, detail=True))
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
@@ -113,9 +120,34 @@ class Store:
         stream = self._asked(path, lambda: self._system.open(path, "rb"))
         return stream if self.is_local else _Stream(stream, lambda work: self._asked(path, work))
 
+    def _info_if_there(self, path: str) -> dict[str, Any]:
+        """Nothing where there is no such file; fsspec's ``isdir`` and ``exists`` say no without an answer too."""
+        try:
+            return self.info(path)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return {}
+
+    def _found_by_walking(self, folder: str) -> dict[str, dict[str, Any]]:
+        """As fsspec's own ``walk``, which leaves out a folder in a folder that the store did not list."""
+        files: dict[str, dict[str, Any]] = {}
+        folders = [folder]
+        known = {folder.rstrip("/")}
+        while folders:
+            upcoming = folders.pop()
+            for info in self._asked(upcoming, partial(self._system.ls, upcoming, detail=True)):
+                name = info["name"]
+                if info["type"] != "directory":
+                    files[name] = info
+                elif name.rstrip("/") not in known:
+                    known.add(name.rstrip("/"))
+                    folders.append(name)
+        return files
+
     def _asked(self, path: str, work: Callable[[], Answer]) -> Answer:
         if self.is_local:
             return work()
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
         address = self.full_path(path)
         tries = Retrying(
             stop=stop_after_attempt(_TRIES),
@@ -170,9 +202,6 @@ def is_of_the_file(error: OSError) -> bool:
     return isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) or error.errno in _OF_THE_FILE
 
 
-_OF_THE_FILE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
-
-
 def _translated(address: str, work: Callable[[], Answer]) -> Answer:
     try:
         return work()
@@ -197,10 +226,11 @@ def _is_temporary(error: BaseException) -> bool:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status, where libraries put it: aiohttp, Google's and requests', botocore."""
+    """The HTTP status, where libraries put it: aiohttp, Google's, Azure's, requests', botocore."""
     response = getattr(error, "response", None)
     of_botocore = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
-    found = (getattr(error, "status", None), getattr(error, "code", None), of_botocore)
+    named = (getattr(error, name, None) for name in ("status", "code", "status_code"))
+    found = (*named, getattr(response, "status_code", None), of_botocore)
     return next((status for status in found if isinstance(status, int)), None)
 
 

@@ -169,6 +169,8 @@ class Visitor:
                 self.page.remove_listener(event, listener)
             self.page.goto(f"{self._server.url}theme.css")  # of the same server: whose storage is cleared
             self.page.evaluate("sessionStorage.clear()")
+            self.page.emulate_media(color_scheme="no-override")
+            self.page.set_viewport_size(DESKTOP["viewport"])
         assert self.complaints == []
 
     def screenshot(self, name):

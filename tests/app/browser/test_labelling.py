@@ -429,5 +429,4 @@ def test_nothing_overflows_at_any_width(annotator, width, height):
         ".filter(e => { const r = e.getBoundingClientRect(); return r.left < -1 || r.right > innerWidth + 1; })"
         ".map(e => e.dataset.part)"
     )
-    annotator.page.set_viewport_size(DESKTOP["viewport"])
     assert overflow == []

@@ -97,5 +97,5 @@ def test_one_of_three_candidates_is_picked_and_taken_away(on_coffee, predictor):
 def test_another_checkpoint_is_chosen_and_gives_its_own_mask(on_coffee):
     on_coffee.click(*CUP)
     first = on_coffee.download("download-mask")[1]
-    on_coffee.answered(lambda: on_coffee.at("checkpoint").select_option("small"))
+    on_coffee.answered(lambda: on_coffee.at("checkpoint").select_option("tinyvit_sam"))
     assert on_coffee.download("download-mask")[1] != first

@@ -1,8 +1,10 @@
 """``--retry-failed``: images that failed and were mended, made without touching what was made."""
 
 import json
+import os
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -83,7 +85,23 @@ def test_another_image_that_has_changed_is_refused_and_a_mended_one_is_told_of_t
     assert open_results(out).images == 4
 
 
-@pytest.mark.parametrize("step", ["take_apart", "mark_unfinished", "forget", "read"])
+class Stops:
+    """Stops the process, as it were, before the n-th file that is put in place or removed."""
+
+    def __init__(self, number):
+        self._left = number
+
+    def before(self, work):
+        def counted(*words, **options):
+            self._left -= 1
+            if not self._left:
+                raise KeyboardInterrupt
+            return work(*words, **options)
+
+        return counted
+
+
+@pytest.mark.parametrize("step", ["take_apart", "mark_unfinished", "forget", "read", *range(1, 12)])
 def test_a_retry_that_is_killed_loses_nothing(broken, tmp_path, light_model, monkeypatch, step):
     """Wherever it stops, the same command leads to the same results; what was made is not made again."""
     out = tmp_path / "out"
@@ -100,16 +118,27 @@ def test_a_retry_that_is_killed_loses_nothing(broken, tmp_path, light_model, mon
         "read": (ImageReader, "read"),
     }
     with monkeypatch.context() as patch:
-        patch.setattr(*places[step], stop)
+        if step in places:
+            patch.setattr(*places[step], stop)
+        else:
+            stops = Stops(step)
+            for home, name in ((os, "replace"), (Path, "unlink")):
+                patch.setattr(home, name, stops.before(getattr(home, name)))
         with pytest.raises(KeyboardInterrupt):
             run(broken, out, light_model, retry_failed=True)
     read, looks = ImageReader.read, Counter()
     monkeypatch.setattr(ImageReader, "read", lambda self, image: looks.update([image.name]) or read(self, image))
     outcome = run(broken, out, light_model, retry_failed=True)
     assert (outcome.images, outcome.failed) == (5, 1)
-    assert len(looks) == 4
+    assert len(looks) <= 4
     run(broken, tmp_path / "expected", light_model)
     assert files_of(out) == files_of(tmp_path / "expected")
+    assert len(list((out / "manifest").glob("plan*"))) == 3
+
+
+def test_images_as_they_were_and_as_they_are_do_not_go_together(photos, tmp_path, light_model):
+    with pytest.raises(ValueError, match="--as-listed takes images as they were, --retry-failed as they are now"):
+        run(photos, tmp_path / "out", light_model, as_listed=True, retry_failed=True)
 
 
 def test_an_image_that_failed_at_the_prompts_is_made_with_new_ones(photos, tmp_path, light_model):

@@ -3,6 +3,7 @@
 import io
 import tarfile
 from collections import Counter
+from types import SimpleNamespace
 from typing import ClassVar
 
 import fsspec
@@ -74,6 +75,16 @@ class _MoodyStream(io.BytesIO):
     def read(self, size=-1):
         self._system._may_fail("read", self._path)
         return super().read(size)
+
+
+class WalkedFileSystem(MoodyFileSystem):
+    """Listed by fsspec's own walk, as by stores without a listing of their own."""
+
+    find = fsspec.AbstractFileSystem.find
+
+    def ls(self, path, detail=True, **options):
+        self._may_fail("ls", path)
+        return super().ls(path, detail, **options)
 
 
 @pytest.fixture
@@ -181,6 +192,36 @@ def test_a_run_over_a_store_lists_what_it_did_not_give(moody, tmp_path, light_mo
     moody.errors.update({("cat_file", "/photos/b.png"): (QuotaError("over the quota"), 9)})
     outcome = run("moody://photos", tmp_path / "out", light_model)
     assert (outcome.images, outcome.failures) == (3, (("b.png", "it cannot be read: over the quota (QuotaError)"),))
+
+
+@pytest.mark.parametrize("error", [QuotaError("over the quota"), OSError(5, "over the quota")])
+def test_a_folder_in_a_folder_that_is_not_listed_is_not_left_out(moody, error):
+    moody.pipe("/photos/more/c.png", b"x")
+    moody.errors.update({("ls", "/photos/more"): (error, 99)})
+    with pytest.raises(OSError, match="over the quota"):
+        Store(WalkedFileSystem()).find("/photos")
+
+
+def test_a_folder_is_one_though_the_store_did_not_answer_at_once(moody):
+    moody.errors.update({("info", "/photos"): (TimeoutError("no answer"), 2)})
+    assert Store(moody).isdir("/photos")
+    moody.errors.update({("info", "/photos"): (TimeoutError("no answer"), 99)})
+    with pytest.raises(TimeoutError):
+        Store(moody).isdir("/photos")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        type("HTTPError", (Exception,), {"response": SimpleNamespace(status_code=503)}),  # requests
+        type("HttpResponseError", (Exception,), {"status_code": 503}),  # Azure
+        type("ClientError", (Exception,), {"response": {"ResponseMetadata": {"HTTPStatusCode": 503}}}),  # botocore
+    ],
+)
+def test_the_status_is_found_where_libraries_put_it(moody, error):
+    moody.pipe("/x.bin", b"abc")
+    moody.errors.update({("cat_file", "/x.bin"): (error("busy"), 3)})
+    assert Store(moody).cat_file("/x.bin") == b"abc"
 
 
 def test_a_stream_reads_the_same_bytes_after_a_failure(moody):

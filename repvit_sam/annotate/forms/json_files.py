@@ -10,12 +10,12 @@ from ...foreign_json import read_foreign_json
 from ..image_masks import ImageMasks, MaskRecord
 from .form import reading
 
-_SUFFIX = ".json"
+SUFFIX = ".json"
 
 
 def json_path(folder: Path, image: ImageMasks) -> Path:
     """Where an image's file is written; the folders above it are made."""
-    path = folder / f"{image.stem}{_SUFFIX}"
+    path = folder / f"{image.stem}{SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -35,11 +35,11 @@ def read_images(folder: Path, masks_of: Callable[[Path, Any], Iterable[MaskRecor
     Raises:
         ValueError: as ``reading``.
     """
-    for path in sorted(folder.rglob(f"*{_SUFFIX}")):
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
         with reading(path):
             content = read_foreign_json(path)
             masks = tuple(masks_of(path, content))
             image = content["image"]
-            stem = path.relative_to(folder).as_posix().removesuffix(_SUFFIX)
+            stem = path.relative_to(folder).as_posix().removesuffix(SUFFIX)
             found = ImageMasks(image["image_id"], image["file_name"], stem, (image["height"], image["width"]), masks)
         yield found
