@@ -8,8 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: help setup demo test test-lowest test-lowest-onnx fuzz bench lint types format check wheel wheel-test release audit clean
+.PHONY: help setup demo test test-slow test-lowest test-lowest-onnx fuzz bench lint types format check wheel wheel-test release audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +20,11 @@ setup: $(STAMP) ## Make the environment in .venv (a torch that is there already 
 demo: $(STAMP) ## Serve the web page on http://127.0.0.1:7860 (PORT=7861 for another)
 	$(BIN)/repvit-sam demo --port $(PORT)
 
-test: $(DEV_STAMP) ## Run the tests (a quarter of an hour on two cores)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0
+test: $(DEV_STAMP) ## Run the tests but the slow ones (five minutes on two cores)
+	$(PYTEST)
+
+test-slow: $(DEV_STAMP) ## Run the slow tests: browser, Ray, training, killed processes (six minutes)
+	$(PYTEST) -m slow
 
 test-lowest: $(DEV_STAMP) ## Run the library's tests with the lowest supported versions, on Python 3.10 (downloads 3 GB)
 	sh tests/lowest.sh $(BIN)/uv build/lowest tests/repvit_sam
@@ -57,7 +61,7 @@ format: $(DEV_STAMP) ## Put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/biome check --write app/static examples
 
-check: lint types test test-lowest-onnx wheel-test ## All that CI checks
+check: lint types test test-slow test-lowest-onnx wheel-test ## All that CI checks
 
 wheel: $(DEV_STAMP) ## Build source archive and wheel into dist/
 	rm -rf build dist

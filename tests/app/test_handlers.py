@@ -146,7 +146,6 @@ def test_a_kept_mask_is_the_predictors_pixel_by_pixel(call, coffee_token, cup_ma
     assert kept["area"] == mask.sum()
 
 
-@pytest.mark.slow
 def test_everything_finds_masks_tells_how_far_it_is_and_lets_a_click_through(handlers, call, coffee_token):
     shares = []
     ticket = "everything-1"

@@ -57,6 +57,7 @@ def test_a_folder_is_timed_overlapped_and_one_by_one(lines_of, light):
     assert [line.split(",")[3].split()[0:2] for line in lines[4:]] == [["against", "published"], ["against", "one"]]
 
 
+@pytest.mark.slow
 def test_everything_mode_is_compared_in_time_memory_and_masks(lines_of, light):
     lines = lines_of(
         "everything.py", *light, "--mode", "exact", "--points-per-side", "4", "--pred-iou", "0.6", "--stability", "0.7"

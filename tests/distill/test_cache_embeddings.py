@@ -58,7 +58,6 @@ def test_nothing_is_computed_twice(whole_cache, teacher, items, monkeypatch):
     write_embeddings(EmbeddingCache(whole_cache.folder), teacher, items, batch=2)
 
 
-@pytest.mark.slow
 def test_processes_that_share_a_folder_write_it_together(tmp_path, whole_cache, photos_folder):
     words = ["--teacher", "vit_t", "--data", photos_folder, "--cache", tmp_path / "c", "--canvas", CANVAS, "--batch", 2,
              "--precision", "fp32", "--limit", 7, "--device", "cpu"]  # fmt: skip

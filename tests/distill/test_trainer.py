@@ -174,6 +174,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_move(tmp_path, recip
     assert suspect["canvas"].shape == (4, 3, 128, 128)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_at_the_end_of_the_step_and_the_run_continues(number, tmp_path, recipe_of, monkeypatch, capsys):
     recipe = recipe_of({**ENCODER, "steps": 3}, data={**recipe_of(ENCODER).data.model_dump(), "limit": 4})
@@ -228,6 +229,7 @@ def test_what_cannot_work_is_refused_with_a_message(stage, parts, words, tmp_pat
         train(recipe_of(stage, **parts), tmp_path / "run", "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [{**ENCODER, "steps": 2}, {"kind": "prompts", "steps": 2, "batch": 2, "prompts": 2}])
 def test_bf16_follows_float32_closely(stage, tmp_path, recipe_of):
     losses = []

@@ -75,6 +75,7 @@ def test_choices_that_do_not_go_together_are_refused(choices, words):
         repvit_sam.load("small", **{"device": "cpu", "canvas": 64, **choices})
 
 
+@pytest.mark.slow
 def test_no_backend_is_imported_that_is_not_used():
     code = """
 import sys, repvit_sam

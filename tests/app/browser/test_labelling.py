@@ -12,6 +12,8 @@ from repvit_sam.photo import read_photo
 
 from .conftest import DESKTOP, FIRST_PORT, Server, Visitor, iou
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
 SAVING = "document.querySelector('[data-part=folder-saving]').textContent"
 
 

@@ -32,6 +32,7 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "120"})
 
 
+@pytest.mark.slow
 def test_an_export_agrees_with_its_checkpoint(export, discs, tmp_path):
     words = ["--data", discs, "--export", export, "--checkpoint", "small", "--canvas", CANVAS]
     result = run(*words, "--json", tmp_path / "parity.json")

@@ -101,6 +101,7 @@ class Stops:
         return counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["take_apart", "mark_unfinished", "forget", "read", *range(1, 12)])
 def test_a_retry_that_is_killed_loses_nothing(broken, tmp_path, light_model, monkeypatch, step):
     """Wherever it stops, the same command leads to the same results; what was made is not made again."""

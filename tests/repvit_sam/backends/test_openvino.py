@@ -209,6 +209,7 @@ def convert_in_a_process(folder, started):
     backend_of(tiny_model(), cache=ModelCache(folder)).encode(np.zeros((1, 3, CANVAS, CANVAS), np.float32))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_convert_once(tiny, cache, converted, monkeypatch):
     """This process and another; what a process converts ends as an entry, whose time tells who made it."""
     context = multiprocessing.get_context("spawn")

@@ -51,6 +51,7 @@ def test_segment_writes_mask_cutout_overlay_and_json(tmp_path):
     assert 0 < record["predicted_iou"] <= 1.1
 
 
+@pytest.mark.slow
 def test_nothing_but_results_is_written_where_no_terminal_is(light, tmp_path):
     result = subprocess.run([*COMMAND, str(tmp_path), *light], capture_output=True, text=True, check=True)
     assert result.stderr == ""
@@ -123,6 +124,7 @@ def test_everything_writes_overlay_and_json(light, tmp_path):
         assert record["bbox"] == coco_bbox(mask)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_results_reach_a_pipe_while_the_bar_is_on_the_terminal(light, tmp_path):
     import pty

@@ -85,6 +85,7 @@ def test_every_kind_of_prompt_gives_pytorchs_mask(small_photo, coreml_folder, co
         assert iou(masks[chosen], expected) >= 0.99
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_fp32_packages_equal_pytorch(small, coreml_fp32_folder, small_photo, coffee):
     fit = small_photo.encoded.fit
@@ -126,7 +127,6 @@ def test_angles_of_points_are_computed_in_float32(coreml_folder):
             assert op.outputs[0].dtype.get_bitwidth() == 32
 
 
-@pytest.mark.slow
 @pytest.mark.every_export
 @pytest.mark.parametrize("canvas", [512, 768, 1024])
 @pytest.mark.parametrize("variant", TIMM_ENCODERS)

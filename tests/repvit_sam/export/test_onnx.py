@@ -92,7 +92,6 @@ def test_a_file_that_is_no_onnx_is_named(tmp_path):
         check_onnx_file(tmp_path / "encoder.onnx")
 
 
-@pytest.mark.slow
 @pytest.mark.every_export
 @pytest.mark.parametrize("canvas", [512, 768, 1024])
 @pytest.mark.parametrize("variant", TIMM_ENCODERS)

@@ -156,7 +156,6 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, command, library):
     assert "pip install 'repvit-sam[export]'" in result.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.every_export
 @pytest.mark.parametrize("canvas", [512, 768, 1024])
 @pytest.mark.parametrize("checkpoint", ["default", "small", "tinyvit_sam"])

@@ -51,7 +51,8 @@ def assert_equals_segment_anything(decoder, model, embedding, prompts, chosen):
         logits, ious = decoder.decode(embedding, prompts, chosen)
     torch.testing.assert_close(logits, expected[:, chosen], atol=5e-4, rtol=0)
     torch.testing.assert_close(ious, expected_ious[:, chosen], atol=1e-5, rtol=0)
-    assert ((logits > 0) == (expected[:, chosen] > 0)).all()
+    # a pixel whose logit is nearly zero may fall on either side
+    assert ((logits > 0) != (expected[:, chosen] > 0)).float().mean() < 1e-4
 
 
 @pytest.mark.parametrize("chosen", [SINGLE, THREE], ids=["single mask", "three masks"])
