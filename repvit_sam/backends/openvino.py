@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Sequence
@@ -27,6 +28,17 @@ from .openvino_convert import (
 from .pytorch import TorchBackend
 
 _log = logging.getLogger("repvit_sam")
+
+
+@functools.cache
+def _core() -> Any:
+    """The one ``Core`` of this process, which is never freed.
+
+    OpenVINO gives the thread that compiles first a signal stack of its own (``SigAltStackSetup``, its pull request
+    11894), and takes the memory away with the last Core or model. Where another thread frees that one, the next
+    signal with a Python handler, such as Ctrl-C, ends the process.
+    """
+    return import_openvino().Core()
 
 
 class OpenVinoBackend(TorchBackend):
@@ -98,7 +110,7 @@ class OpenVinoBackend(TorchBackend):
             settings = self._settings(photos)
             name = f"openvino-{self.torch_model.variant}-{self.canvas_size}-{settings['weights']}"
             folder = cache.get(name, settings, build)
-            return made[0] if made else self._openvino.Core().read_model(folder / "encoder.xml")
+            return made[0] if made else _core().read_model(folder / "encoder.xml")
         except (OSError, RuntimeError) as error:  # OpenVINO's own errors are RuntimeErrors
             _log.warning("the converted model cannot be kept, each start converts it again: %s", error)
             return made[0] if made else self._convert(photos)
@@ -132,4 +144,4 @@ class OpenVinoBackend(TorchBackend):
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),  # torch.set_num_threads holds for both
             "ENABLE_CPU_PINNING": False,  # processes side by side would be bound to the same cores
         }
-        return self._openvino.Core().compile_model(converted, "CPU", options)
+        return _core().compile_model(converted, "CPU", options)

@@ -3,9 +3,12 @@
 import copy
 import logging
 import multiprocessing
+import os
 import pickle
 import shutil
+import signal
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from repvit_sam.backends.model_cache import ModelCache
 from repvit_sam.errors import RepVitSamError
 from repvit_sam.masks import ALL_MASKS
 from repvit_sam.modeling.sam import SamModel
+from repvit_sam.processes import fresh_processes
 from repvit_sam.prompts import CanvasPrompts
 
 from ..conftest import CUP
@@ -207,6 +211,23 @@ def test_a_full_disk_costs_one_sentence(tiny, cache, canvases, converted, caplog
 def convert_in_a_process(folder, started):
     started.wait()
     backend_of(tiny_model(), cache=ModelCache(folder)).encode(np.zeros((1, 3, CANVAS, CANVAS), np.float32))
+
+
+def free_in_a_thread_and_signal(folder):
+    backends = [backend_of(tiny_model(), cache=ModelCache(folder))]
+    thread = threading.Thread(target=backends.clear)
+    thread.start()
+    thread.join()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="OpenVINO changes the stack of signals on Linux")
+def test_a_signal_is_handled_after_another_thread_has_freed_the_last_model(cache):
+    process = fresh_processes().Process(target=free_in_a_thread_and_signal, args=(cache.folder,))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 7
 
 
 @pytest.mark.slow
