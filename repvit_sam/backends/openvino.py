@@ -19,6 +19,7 @@ from ..modeling.sam import SamModel
 from .choice import lacks_int8_on_cpu, native_bf16_on_cpu
 from .model_cache import ModelCache
 from .openvino_convert import (
+    QUANTIZATION_VERSION,
     convert_encoder,
     example_photos,
     hash_of_photos,
@@ -121,7 +122,7 @@ class OpenVinoBackend(TorchBackend):
             "encoder": self.fingerprint(),
             "canvas": str(self.canvas_size),
             "weights": "int8" if self.precision == "int8" else "fp32",
-            "calibration": hash_of_photos(photos) if photos else "",
+            "calibration": f"{hash_of_photos(photos)} {QUANTIZATION_VERSION}" if photos else "",
             "openvino": self._openvino.__version__,
         }
 

@@ -1,4 +1,4 @@
-"""PyTorch image encoder -> OpenVINO model, in fp32 or with its convolutions in 8 bits."""
+"""PyTorch image encoder -> OpenVINO model, in fp32 or with its convolutions and matrix products in 8 bits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from ..example_photos import EXAMPLE_PHOTOS, example_photo
 from ..files import sha256_of
 from ..photo import read_photo
 
+# of the rule by which an encoder is quantized: counted up, the int8 models in users' caches are made again
+QUANTIZATION_VERSION = 2
+
 _INSTALL = "pip install 'repvit-sam[openvino]'"
+_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 _log = logging.getLogger("repvit_sam")
 
 
@@ -67,7 +71,7 @@ def convert_encoder(encoder: nn.Module, canvas_size: int) -> Any:
 
 
 def quantize_encoder(converted: Any, photos: Sequence[Path], canvas_size: int) -> Any:
-    """The converted encoder with its convolutions in 8 bits, by NNCF.
+    """The converted encoder with its convolutions and matrix products in 8 bits, by NNCF.
 
     Args:
         photos: files, to measure the ranges of activations on.
@@ -84,7 +88,7 @@ def quantize_encoder(converted: Any, photos: Sequence[Path], canvas_size: int) -
             nncf.Dataset(canvases),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(canvases),
-            ignored_scope=nncf.IgnoredScope(names=_kept_in_float(converted)),
+            ignored_scope=nncf.IgnoredScope(names=_kept_in_float(converted), types=_kinds_in_float(converted)),
         )
 
 
@@ -109,9 +113,13 @@ def _views(photo: Path, canvas_size: int) -> Iterator[NDArray[np.float32]]:
 
 def _kept_in_float(converted: Any) -> list[str]:
     """Names of the layers that lose most in 8 bits: the first convolution, which reads pixels, and the neck's."""
-    kinds = ("Convolution", "GroupConvolution")
-    names = [op.get_friendly_name() for op in converted.get_ordered_ops() if op.get_type_name() in kinds]
+    names = [op.get_friendly_name() for op in converted.get_ordered_ops() if op.get_type_name() in _CONVOLUTIONS]
     return [names[0], *names[-2:]]
+
+
+def _kinds_in_float(converted: Any) -> list[str]:
+    """All kinds of operations but those with weights: sums above all, which carry a block's input past it."""
+    return sorted({op.get_type_name() for op in converted.get_ordered_ops()} - {*_CONVOLUTIONS, "MatMul"})
 
 
 def _import_nncf() -> Any:
