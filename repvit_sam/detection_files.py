@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from reprlib import repr as shown
 from typing import Any
 
 import numpy as np
@@ -230,13 +231,15 @@ def _entry(row: Mapping[str, Any], score: float | None) -> BoxEntry:
     x, y, width, height = (float(number) for number in row["bbox"])
     rated = float(row["score"] if score is None else row.get("score", score))
     if not all(math.isfinite(number) for number in (x, y, width, height, rated)):
-        raise ValueError(f"a box or a score of image {row.get('image_id', row.get('file_name'))} is not finite")
+        image = row.get("image_id", row.get("file_name"))
+        raise ValueError(f"a box or a score of image {shown(image)} is not finite")
     category = row["category_id"]
     if not isinstance(category, int):
-        raise TypeError(f"category_id must be a whole number, got {category!r}")
+        raise TypeError(f"category_id must be a whole number, got {shown(category)}")
     name, image_id = row.get("file_name"), row.get("image_id")
     if not isinstance(image_id, (int, str, type(None))) or not isinstance(name, (str, type(None))):
-        raise TypeError(f"image_id must be a number or text and file_name text, got {image_id!r} and {name!r}")
+        got = f"{shown(image_id)} and {shown(name)}"
+        raise TypeError(f"image_id must be a number or text and file_name text, got {got}")
     return BoxEntry(image_id, name or None, category, (x, y, width, height), rated)
 
 
@@ -245,11 +248,11 @@ def _name_of(path: Path, entry: BoxEntry, images: Mapping[int | str, FileImage])
         return entry.file_name
     if not images:
         raise PromptError(
-            f"{path} names its photos by image_id (the first {entry.image_id}); "
+            f"{path} names its photos by image_id (the first {shown(entry.image_id)}); "
             "give the annotations file that lists them, --annotations instances.json"
         )
     if entry.image_id not in images:
-        raise PromptError(f"{path} has boxes for image {entry.image_id}, which the list of images does not have")
+        raise PromptError(f"{path} has boxes for image {shown(entry.image_id)}, which the list of images does not have")
     return images[entry.image_id].name
 
 
@@ -274,7 +277,7 @@ def _categories(path: Path, table: Any) -> dict[Any, str]:
 def _id(row: Mapping[str, Any]) -> int | str:
     found = row["id"]
     if not isinstance(found, (int, str)):
-        raise TypeError(f"an id must be a number or text, got {found!r}")
+        raise TypeError(f"an id must be a number or text, got {shown(found)}")
     return found
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from repvit_sam.photo import photo_size
-from repvit_sam.rle import Rle, decode_rle
+from repvit_sam.rle import Rle, check_size_hw, decode_rle
 
 from ..shapes import Loop, loops_of, polygons_of, rle_of
 from .label_store import LabelStore, split_annotations
@@ -57,12 +57,13 @@ def labelled_photos(store: LabelStore) -> Iterator[LabelledPhoto]:
         name, image = store.folder.name_of(part.file_name), part.image()
         assert name is not None  # store.parts() gives the folder's own
         stem = str(PurePosixPath(name).with_suffix(""))
-        height, width = image.get("height"), image.get("width")
-        if not (isinstance(height, int) and isinstance(width, int)):
-            height, width = photo_size(store.folder.path_of(name))
-        shown, _ = split_annotations(part.annotations(), (height, width))
+        try:
+            photo_hw = check_size_hw((image.get("height"), image.get("width")))
+        except ValueError:  # the file has none, or none that a photo can have
+            photo_hw = photo_size(store.folder.path_of(name))
+        shown, _ = split_annotations(part.annotations(), photo_hw)
         objects = tuple((index_of[record["category_id"]], rle) for record, rle in shown)
-        yield LabelledPhoto(stem if stems[stem] == 1 else name, (height, width), objects)
+        yield LabelledPhoto(stem if stems[stem] == 1 else name, photo_hw, objects)
 
 
 def _coco(store: LabelStore) -> Iterator[File]:

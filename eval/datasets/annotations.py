@@ -99,6 +99,8 @@ def read_annotations(path: Path, images: Path, limit: int | None = None) -> Anno
         image_ids = sorted(image["id"] for image in content["images"])[:limit]
         for record in (*content["images"], *content["annotations"], *content["categories"]):
             _check_record(record)
+        if any("image_id" not in annotation for annotation in content["annotations"]):
+            raise KeyError("image_id of an annotation")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not in COCO or LVIS format ({type(error).__name__}: {error})") from None
     paths = {image_id: _photo_path(entries[image_id], images) for image_id in image_ids}

@@ -75,6 +75,9 @@ def serve(folder, handlers):
 @given(nearly(COCO), st.sampled_from(["coco", "coco-polygons", "yolo", "png", "voc"]))
 @example({**COCO, "images": [{**COCO["images"][0], "height": 10**9, "width": 10**9}]}, "png")
 @example({**COCO, "images": [{**COCO["images"][0], "height": -5, "width": True}]}, "voc")
+@example({**COCO, "images": [{**COCO["images"][0], "height": 0}]}, "png")
+@example({**COCO, "images": [{**COCO["images"][0], "height": -1}]}, "png")
+@example({**COCO, "images": [{**COCO["images"][0], "height": True}]}, "png")
 def test_any_labels_are_shown_and_exported_or_refused_in_one_sentence(serve, content, kind):
     found = answer(serve, content, errors=LabelFileError)
     if found is not None:

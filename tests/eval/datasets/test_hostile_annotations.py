@@ -56,6 +56,7 @@ def masks_of(folder, content):
 @given(nearly(COCO) | STRANGE)
 @example({**COCO, "images": [{**COCO["images"][0], "height": 10**9, "width": 10**9}]})
 @example({**COCO, "annotations": [None]})
+@example({**COCO, "annotations": [{"id": 1, "category_id": 3}]})
 def test_any_annotations_are_read_or_refused_in_one_sentence(folder, content):
     answer(masks_of, folder, content, errors=ValueError)
 
