@@ -61,9 +61,7 @@ def parse_results(path: Path, rows: Any, score: float | None = None) -> list[Box
             raise TypeError(f"got a {type(rows).__name__}")
         return [_entry(row, score) for row in rows]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PromptError(
-            f"{path} is not a COCO results list: expected {_EXPECTED} ({type(error).__name__}: {error})"
-        ) from None
+        raise PromptError(f"{path} is not a COCO results list: expected {_EXPECTED} ({_reason(error)})") from None
 
 
 def read_json(path: Path) -> Any:
@@ -231,15 +229,13 @@ def _entry(row: Mapping[str, Any], score: float | None) -> BoxEntry:
     x, y, width, height = (float(number) for number in row["bbox"])
     rated = float(row["score"] if score is None else row.get("score", score))
     if not all(math.isfinite(number) for number in (x, y, width, height, rated)):
-        image = row.get("image_id", row.get("file_name"))
-        raise ValueError(f"a box or a score of image {shown(image)} is not finite")
+        raise ValueError(f"a box or a score of image {row.get('image_id', row.get('file_name'))} is not finite")
     category = row["category_id"]
     if not isinstance(category, int):
-        raise TypeError(f"category_id must be a whole number, got {shown(category)}")
+        raise TypeError(f"category_id must be a whole number, got {category!r}")
     name, image_id = row.get("file_name"), row.get("image_id")
     if not isinstance(image_id, (int, str, type(None))) or not isinstance(name, (str, type(None))):
-        got = f"{shown(image_id)} and {shown(name)}"
-        raise TypeError(f"image_id must be a number or text and file_name text, got {got}")
+        raise TypeError(f"image_id must be a number or text and file_name text, got {image_id!r} and {name!r}")
     return BoxEntry(image_id, name or None, category, (x, y, width, height), rated)
 
 
@@ -277,7 +273,7 @@ def _categories(path: Path, table: Any) -> dict[Any, str]:
 def _id(row: Mapping[str, Any]) -> int | str:
     found = row["id"]
     if not isinstance(found, (int, str)):
-        raise TypeError(f"an id must be a number or text, got {shown(found)}")
+        raise TypeError(f"an id must be a number or text, got {found!r}")
     return found
 
 
@@ -286,8 +282,14 @@ def _table(path: Path, table: Any, name: str, read: Any) -> Iterable[tuple[Any, 
         return [read(row) for row in table.get(name) or []]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PromptError(
-            f"{path}: {name} are not as in COCO's format, each with an id and a name ({type(error).__name__}: {error})"
+            f"{path}: {name} are not as in COCO's format, each with an id and a name ({_reason(error)})"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The kind of an error and what it says, which may repeat a value of any length."""
+    said = str(error)
+    return f"{type(error).__name__}: {said[:200]}{'...' if len(said) > 200 else ''}"
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ def detections_of(folder, results, annotations):
 @given(nearly(RESULTS), nearly(COCO))
 @example([{**RESULTS[0], "category_id": "9" * 1000}], COCO)
 @example([{**RESULTS[0], "image_id": "9" * 1000}], COCO)
+@example(RESULTS, {**COCO, "images": [{**COCO["images"][0], "height": "9" * 1000}]})
 def test_any_results_list_is_read_or_refused_in_one_sentence(tmp_path_factory, results, annotations):
     answer(detections_of, tmp_path_factory.getbasetemp(), results, annotations, errors=PromptError)
 
