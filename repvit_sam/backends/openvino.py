@@ -106,6 +106,7 @@ class OpenVinoBackend(TorchBackend):
             made.append(self._convert(photos))
             # fp16 weights would halve the file, and move the embedding by 1.7e-3 of its size
             self._openvino.save_model(made[0], folder / "encoder.xml", compress_to_fp16=False)
+            _core().read_model(folder / "encoder.xml")  # raises where a full disk cut it, which not every version says
 
         try:
             settings = self._settings(photos)
