@@ -48,6 +48,7 @@ class TeacherConfig(_Part):
     committee: tuple[str, ...] = Field(
         (), description="more checkpoints; prompts stages learn the mean of all their masks"
     )
+    mirrored: bool = Field(False, description="the teacher's masks of the mirrored photo are part of that mean, too")
 
 
 class DataConfig(_Part):
@@ -191,8 +192,9 @@ class Recipe(_Part):
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
         check_canvas_size(self.canvas)
-        if self.teacher.committee and not any(stage.kind == "prompts" for stage in self.stages):
-            raise ValueError("teacher.committee is for prompts stages, and there is none; leave it out")
+        for key in ("committee", "mirrored"):
+            if getattr(self.teacher, key) and not any(stage.kind == "prompts" for stage in self.stages):
+                raise ValueError(f"teacher.{key} is for prompts stages, and there is none; leave it out")
         for number, stage in enumerate(self.stages):
             if stage.augment.active and self.teacher.cache and stage.needs_teacher:
                 raise ValueError(

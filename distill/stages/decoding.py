@@ -34,6 +34,17 @@ def with_points(prompts: CanvasPrompts, points: Tensor, labels: Tensor) -> Canva
     return replace(prompts, point_coords=points, point_labels=labels)
 
 
+def mirrored(prompts: CanvasPrompts, canvas_size: int) -> CanvasPrompts:
+    """The same prompts on the mirrored canvas, left for right."""
+    points, boxes, logits = prompts.point_coords, prompts.boxes, prompts.mask_input
+    if points is not None:
+        points = torch.stack([canvas_size - points[..., 0], points[..., 1]], dim=-1)
+    if boxes is not None:
+        left, top, right, bottom = boxes.unbind(1)
+        boxes = torch.stack([canvas_size - right, top, canvas_size - left, bottom], dim=1)
+    return CanvasPrompts(points, prompts.point_labels, boxes, None if logits is None else logits.flip(-1))
+
+
 def decode_all_tokens(model: SamModel, image_embedding: Tensor, prompts: CanvasPrompts) -> tuple[Tensor, Tensor]:
     """(1, 256, S/16, S/16) and K prompts -> logits (K, 4, S/4, S/4) float32, predicted IoU (K, 4)."""
     # coordinates and their encoding need more digits than bf16 has
