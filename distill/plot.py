@@ -64,6 +64,7 @@ def _draw(axes: Any, lines: list[dict[str, Any]], names: dict[str, str]) -> None
         points = [(line["images"], line[key]) for line in lines if key in line]
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
+    axes.locator_params(axis="x", nbins=6)  # else numbers of five digits overlap
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(fontsize=8)

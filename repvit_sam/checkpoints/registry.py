@@ -76,7 +76,7 @@ _ENTRIES = (
         "repvit_m0_9",
         "repvit_sam_m0_9.safetensors",
         "RepViT-SAM M0.9 distilled from tinyvit_sam on two CPU cores; bundled, the fastest",
-        sha256="7e64b4a2785ef4916409a3f7dd4d4f0d112d843308f252d4e7ff19486d0a4c27",
+        sha256="a9bc1f6f74c664652ef3b26fd83aa1ab74140e9903cc7a83a126f0c1a8f38868",
         megabytes=19,
         everything_thresholds=(0.8, 0.9),
     ),

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from repvit_sam.annotate.results import open_results
 from repvit_sam.annotate.sources.files import ImageReader
+from repvit_sam.checkpoints.registry import CHECKPOINTS
 from repvit_sam.errors import JobError
 from repvit_sam.jobs.chosen_model import ChosenModel
 
@@ -224,7 +225,8 @@ def test_other_settings_are_refused_with_the_one_that_differs(photos, tmp_path, 
 
 def test_another_checkpoint_is_refused(photos, tmp_path, light_model):
     run(photos, tmp_path / "out", light_model, limit=1)
-    with pytest.raises(ValueError, match=r"holds a run with checkpoint = '[0-9a-f]{64}', this one has '7e64b4a2"):
+    small = CHECKPOINTS["repvit_sam_m0_9"].sha256
+    with pytest.raises(ValueError, match=rf"holds a run with checkpoint = '[0-9a-f]{{64}}', this one has '{small}'"):
         run(photos, tmp_path / "out", ChosenModel("small", "torch", "cpu"), limit=1)
 
 
