@@ -53,7 +53,7 @@ class MaskTeacher:
             CheckpointError, ValueError: as ``load_teacher``.
         """
         committee = tuple(load_teacher(name, canvas_size, device) for name in config.committee)
-        return cls(teacher, committee, config.mirrored, config.precision)
+        return cls(teacher, committee, mirrored=config.mirrored, precision=config.precision)
 
     def embeddings(self, batch: Batch) -> tuple[Tensor, ...]:
         """(B, 256, S/16, S/16) of each model, the teacher's first; last, with ``mirrored``, of the mirrored canvas."""
@@ -66,10 +66,11 @@ class MaskTeacher:
     @torch.no_grad()
     def decode(self, embeddings: tuple[Tensor, ...], prompts: CanvasPrompts) -> tuple[Tensor, Tensor]:
         """``embeddings`` of one photo and K prompts -> means of logits (K, 4, S/4, S/4) and IoU (K, 4)."""
-        decoded = [decode(one, prompts) for decode, one in zip(self._decoders, embeddings, strict=False)]
-        if self.mirrored:
-            canvas_size = embeddings[-1].shape[-1] * EMBEDDING_STRIDE
-            other_way, iou = self._decoders[0](embeddings[-1], mirrored(prompts, canvas_size))
-            decoded.append((other_way.flip(-1), iou))
-        logits, iou_predictions = zip(*decoded, strict=True)
-        return torch.stack(logits).mean(0), torch.stack(iou_predictions).mean(0)
+        count = len(self._decoders)
+        decoded = [decode(one, prompts) for decode, one in zip(self._decoders, embeddings[:count], strict=True)]
+        for embedding in embeddings[count:]:  # of the mirrored canvas
+            canvas_size = embedding.shape[-1] * EMBEDDING_STRIDE
+            logits, iou = self._decoders[0](embedding, mirrored(prompts, canvas_size))
+            decoded.append((logits.flip(-1), iou))
+        all_logits, iou_predictions = zip(*decoded, strict=True)
+        return torch.stack(all_logits).mean(0), torch.stack(iou_predictions).mean(0)

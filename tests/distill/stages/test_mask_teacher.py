@@ -42,8 +42,8 @@ def test_a_committees_masks_are_the_mean_of_its_members(batch, teacher, committe
 
 def test_the_committee_sees_the_photo_as_the_student_does(batch, committee):
     """The mirrored canvas of an augmented batch, not the file's."""
-    mirrored = batch._replace(canvas=batch.canvas.flip(-1))
-    assert not torch.allclose(committee.embeddings(batch)[1], committee.embeddings(mirrored)[1])
+    other_way = batch._replace(canvas=batch.canvas.flip(-1))
+    assert not torch.allclose(committee.embeddings(batch)[1], committee.embeddings(other_way)[1])
 
 
 @pytest.mark.parametrize("prompts", [PROMPTS, CanvasPrompts(boxes=torch.tensor([[16.0, 8.0, 70.0, 60.0]]))])
