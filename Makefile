@@ -39,7 +39,7 @@ fuzz: $(DEV_STAMP) ## Try 200,000 broken photos and checkpoints (ten minutes; pi
 bench: $(DEV_STAMP) ## Time everything on an idle machine (a quarter of an hour), write README's table; BENCH="encode clicks" for parts
 	@for name in $(BENCH); do \
 		case $$name in \
-			encode) options="--checkpoint default --checkpoint small --checkpoint tinyvit_sam $(ENGINES)" ;; \
+			encode) options="--checkpoint small --checkpoint repvit_sam_m2_3 --checkpoint tinyvit_sam $(ENGINES)" ;; \
 			everything) options="--points-per-side 32 --engine $(ENGINE)" ;; \
 			*) options="--engine $(ENGINE)" ;; \
 		esac; \

@@ -137,7 +137,7 @@ class ModelStore:
     """
 
     def __init__(self, checkpoint: str, device: str, engine: str = "torch", precision: str = "auto") -> None:
-        self.first = checkpoint if checkpoint in _installed() else Path(checkpoint).name  # visitors see no folders
+        self.first = checkpoint if checkpoint in _installed(checkpoint) else Path(checkpoint).name  # no folders shown
         self._first_path = checkpoint
         self._load = partial(repvit_sam.load, device=device, engine=engine, precision=precision)
         self._loaded: LRUCache[str, Backend] = LRUCache(_MAX_MODELS)
@@ -145,24 +145,30 @@ class ModelStore:
         self.device, self.label = backend.device, backend.label
 
     def names(self) -> dict[str, str]:
-        """Name -> label; the checkpoint that the server was started with first."""
-        return {self.first: self.first, **_installed()}
+        """Name -> label, each checkpoint once; the one that the server was started with first."""
+        return {self.first: self.first, **_installed(self.first)}
 
     def thresholds(self, name: str) -> EverythingThresholds:
         """Those of everything mode; of a checkpoint that is not loaded yet without loading it."""
+        name = self._listed(name)
         if name in self._loaded:
             return thresholds_of(self._loaded[name])
-        entry = CHECKPOINTS.get(ALIASES.get(name, name))
+        entry = CHECKPOINTS.get(_full_name(name))
         return EverythingThresholds(*(entry.everything_thresholds if entry else ()))
 
     def get(self, name: str) -> Backend:
         """Raises RequestError for a name that is not on the list: no path of a visitor's is opened."""
-        if name not in self.names():
+        listed = self._listed(name)
+        if listed not in self.names():
             raise RequestError(f"checkpoint {name!r} is not installed here; there are {', '.join(self.names())}")
-        if name not in self._loaded:
+        if listed not in self._loaded:
             # as a backend, which keeps what it computed once for each photo
-            self._loaded[name] = as_backend(self._load(self._first_path if name == self.first else name))
-        return self._loaded[name]
+            self._loaded[listed] = as_backend(self._load(self._first_path if listed == self.first else listed))
+        return self._loaded[listed]
+
+    def _listed(self, name: str) -> str:
+        """The name in the list of a checkpoint that has several."""
+        return next((listed for listed in self.names() if _full_name(listed) == _full_name(name)), name)
 
 
 class ResultStore:
@@ -180,14 +186,19 @@ class ResultStore:
         self.views: MutableMapping[str, str] = TTLCache(_MAX_VIEWS, KEEP_SECONDS)
 
 
-def _installed() -> dict[str, str]:
-    """Name -> label of the checkpoints whose files are on this machine."""
-    aliases = {name: alias for alias, name in ALIASES.items()}
-    return {
-        aliases.get(name, name): f"{aliases[name]}: {name}" if name in aliases else name
-        for name, entry in CHECKPOINTS.items()
-        if entry.here
-    }
+def _installed(shown: str) -> dict[str, str]:
+    """Name -> label of the checkpoints whose files are on this machine; of several names ``shown``, else the first."""
+    listed = {}
+    for name, entry in CHECKPOINTS.items():
+        if entry.here:
+            aliases = [alias for alias, of in ALIASES.items() if of == name]
+            names = [*aliases, name]
+            listed[shown if shown in names else names[0]] = f"{', '.join(aliases)}: {name}" if aliases else name
+    return listed
+
+
+def _full_name(name: str) -> str:
+    return ALIASES.get(name, name)
 
 
 def _stored_bytes(stored: StoredPhoto) -> int:

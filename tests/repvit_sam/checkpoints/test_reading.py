@@ -147,7 +147,7 @@ def test_what_is_no_checkpoint_gets_its_own_sentence(tmp_path, tiny_state, make,
 @pytest.mark.parametrize(
     ("word", "words"),
     [
-        ("mobile_sammy", "neither a file nor a known checkpoint; known: repvit_sam_m2_3"),
+        ("mobile_sammy", "neither a file nor a known checkpoint; known: repvit_sam_m0_9"),
         ("sam_vit_h", "weights fetch sam_vit_h"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_repvit_encoder_alone_gets_the_decoder_of_the_default(tmp_path):
     result = run("weights", "convert", encoder, whole)
     assert "the decoder is that of default" in result.stderr
     assert run("weights", "verify", whole).exit_code == 0
-    assert "that of repvit_sam_m2_3.safetensors" in run("info", whole).stdout
+    assert "that of repvit_sam_m0_9.safetensors" in run("info", whole).stdout
     token = "mask_decoder.iou_token.weight"
     expected = read_checkpoint(find_checkpoint("tinyvit_sam")).state[token]
     assert torch.equal(read_checkpoint(whole).state[token], expected)

@@ -158,7 +158,7 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, command, library):
 
 @pytest.mark.every_export
 @pytest.mark.parametrize("canvas", [512, 768, 1024])
-@pytest.mark.parametrize("checkpoint", ["default", "small", "tinyvit_sam"])
+@pytest.mark.parametrize("checkpoint", ["repvit_sam_m2_3", "small", "tinyvit_sam"])
 def test_every_bundled_checkpoint_passes_its_own_check_in_half_precision(checkpoint, canvas, tmp_path):
     for name, export in (("onnx", export_onnx), ("coreml", export_coreml)):
         export(ExportConfig(checkpoint=checkpoint, out=tmp_path / name, precision="fp16", canvas=canvas))
