@@ -84,7 +84,12 @@ class Handlers:
             "device": str(models.device),
             "engine": models.label,
             "checkpoints": [
-                {"name": name, "label": label, "everything": asdict(models.thresholds(name))}
+                {
+                    "name": name,
+                    "label": label,
+                    "about": models.about(name),
+                    "everything": asdict(models.thresholds(name)),
+                }
                 for name, label in models.names().items()
             ],
             "checkpoint": models.first,

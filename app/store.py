@@ -156,6 +156,11 @@ class ModelStore:
         entry = CHECKPOINTS.get(_full_name(name))
         return EverythingThresholds(*(entry.everything_thresholds if entry else ()))
 
+    def about(self, name: str) -> str:
+        """What it is and when to take it; empty for a file without a name."""
+        entry = CHECKPOINTS.get(_full_name(name))
+        return entry.about if entry else ""
+
     def get(self, name: str) -> Backend:
         """Raises RequestError for a name that is not on the list: no path of a visitor's is opened."""
         listed = self._listed(name)

@@ -95,7 +95,7 @@ def describe_site(
         "about": {
             "version": repvit_sam.__version__,
             "checkpoint": checkpoint,
-            "checkpoints": [{"name": checkpoint, "label": checkpoint, "everything": {}}],
+            "checkpoints": [{"name": checkpoint, "label": checkpoint, "about": "", "everything": {}}],
             "max_bytes": MAX_UPLOAD,
             "max_pixels": MAX_PIXELS,
             "suffixes": list(SUFFIXES),

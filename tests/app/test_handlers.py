@@ -75,7 +75,10 @@ def test_about_names_what_there_is(call):
     about = call("about")
     assert about["checkpoint"] == CHECKPOINT
     assert (about["device"], about["engine"]) == ("cpu", "PyTorch fp32")
-    assert {"default", "repvit_sam_m2_3", "tinyvit_sam"} <= {entry["name"] for entry in about["checkpoints"]}
+    texts = {entry["name"]: entry["about"] for entry in about["checkpoints"]}
+    assert texts.keys() == {CHECKPOINT, "default", "repvit_sam_m2_3", "tinyvit_sam"}
+    assert texts[CHECKPOINT] == ""
+    assert "the first to take" in texts["default"]
     assert [example["name"] for example in about["examples"]] == ["chelsea", "coffee", "astronaut", "rocket"]
     assert about["encode_ms"] > 0
     assert about["decode_ms"] > 0

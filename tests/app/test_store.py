@@ -4,6 +4,7 @@ from cachetools import TTLCache
 from repvit_sam.app import store
 from repvit_sam.app.schemas import RequestError
 from repvit_sam.app.store import ModelStore, PhotoExpiredError, PhotoStore
+from repvit_sam.checkpoints import CHECKPOINTS
 
 from ..conftest import PHOTOS
 
@@ -74,3 +75,4 @@ def test_a_checkpoint_of_several_names_is_listed_once_and_found_by_each():
     assert not {"default", "small"} & set(models.names())
     assert models.get("default") is models.get("small") is models.get("repvit_sam_m0_9")
     assert models.thresholds("small") == models.thresholds("default")
+    assert models.about("small") == models.about("default") == CHECKPOINTS["repvit_sam_m0_9"].about

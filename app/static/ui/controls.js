@@ -106,7 +106,9 @@ export function showOffer(root, about, onExample) {
       return button;
     }),
   );
-  part(root, 'checkpoint').replaceChildren(...checkpoints.map(({ name, label }) => new Option(label, name)));
+  part(root, 'checkpoint').replaceChildren(
+    ...checkpoints.map(({ name, label, about: title }) => Object.assign(new Option(label, name), { title })),
+  );
   root.querySelector('.rs-words').hidden = !about.text;
   part(root, 'file').accept = ['image/*', ...suffixes].join();
   root.querySelector('.rs-limits').textContent =

@@ -42,18 +42,23 @@ export function showState(root, state, before) {
   if (changed('about', 'photo', 'decodeMs', 'timing')) showFigures(root, state);
   if (changed('photo', 'opening', 'lostPhoto', 'view')) showPhoto(root, state);
   if (changed('checkpoint', 'about', 'opening')) part(root, 'checkpoint').value = state.checkpoint;
-  if (changed('checkpoint', 'about')) showThresholds(root, state);
+  if (changed('checkpoint', 'about')) {
+    part(root, 'checkpoint').title = offered(state)?.about ?? '';
+    showThresholds(root, state);
+  }
 }
 
 /** Sliders of everything mode at the checkpoint's own thresholds: light models rate their masks lower. */
-function showThresholds(root, { about, checkpoint }) {
-  const chosen = about?.checkpoints.find(({ name }) => name === checkpoint);
-  for (const [name, value] of Object.entries(chosen?.everything ?? {})) {
+function showThresholds(root, state) {
+  for (const [name, value] of Object.entries(offered(state)?.everything ?? {})) {
     const slider = root.querySelector(`.rs-sliders input[name="${name}"]`);
     slider.value = value;
     slider.dispatchEvent(new Event('input'));
   }
 }
+
+/** What the server says of the checkpoint in use. */
+const offered = ({ about, checkpoint }) => about?.checkpoints.find(({ name }) => name === checkpoint);
 
 /** Attributes for the style sheets, and for tests and measurements. */
 function showActivity(root, state) {

@@ -2,6 +2,8 @@
 
 import pytest
 
+from repvit_sam.checkpoints import CHECKPOINTS
+
 from .conftest import CUP, CUP_BOX, iou, read_png
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -97,5 +99,7 @@ def test_one_of_three_candidates_is_picked_and_taken_away(on_coffee, predictor):
 def test_another_checkpoint_is_chosen_and_gives_its_own_mask(on_coffee):
     on_coffee.click(*CUP)
     first = on_coffee.download("download-mask")[1]
+    assert on_coffee.at("checkpoint").get_attribute("title") == ""  # a file without a name
     on_coffee.answered(lambda: on_coffee.at("checkpoint").select_option("tinyvit_sam"))
     assert on_coffee.download("download-mask")[1] != first
+    assert on_coffee.at("checkpoint").get_attribute("title") == CHECKPOINTS["tinyvit_sam"].about
