@@ -196,9 +196,9 @@ def _installed(shown: str) -> dict[str, str]:
     listed = {}
     for name, entry in CHECKPOINTS.items():
         if entry.here:
-            aliases = [alias for alias, of in ALIASES.items() if of == name]
-            names = [*aliases, name]
-            listed[shown if shown in names else names[0]] = f"{', '.join(aliases)}: {name}" if aliases else name
+            names = [*(alias for alias, of in ALIASES.items() if of == name), name]
+            one = shown if shown in names else names[0]
+            listed[one] = name if one == name else f"{one}: {name}"
     return listed
 
 

@@ -59,7 +59,7 @@ _ENTRIES = (
         "repvit_m0_9",
         "repvit_sam_m0_9.safetensors",
         "RepViT-SAM M0.9 distilled from tinyvit_sam: the first to take",
-        sha256="a9bc1f6f74c664652ef3b26fd83aa1ab74140e9903cc7a83a126f0c1a8f38868",
+        sha256="0499c845520cf91303769dd196d2c67cddd641340b10c96012ec5efa7b06bf5c",
         megabytes=19,
         everything_thresholds=(0.8, 0.9),
     ),

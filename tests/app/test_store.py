@@ -62,6 +62,7 @@ def test_a_photo_goes_an_hour_after_it_was_last_asked_for(photos):
 
 def test_only_installed_checkpoints_can_be_chosen(tmp_path):
     models = ModelStore("small", "cpu")
+    assert models.names()["small"] == "small: repvit_sam_m0_9"
     assert models.get("small").torch_model.variant == "repvit_m0_9"
     with pytest.raises(RequestError, match=r"not installed here; there are small, repvit_sam_m2_3, tinyvit_sam$"):
         models.get(str(tmp_path / "x.safetensors"))
@@ -71,7 +72,7 @@ def test_only_installed_checkpoints_can_be_chosen(tmp_path):
 
 def test_a_checkpoint_of_several_names_is_listed_once_and_found_by_each():
     models = ModelStore("repvit_sam_m0_9", "cpu")
-    assert models.names()["repvit_sam_m0_9"] == "default, small: repvit_sam_m0_9"
+    assert models.names()["repvit_sam_m0_9"] == "repvit_sam_m0_9"
     assert not {"default", "small"} & set(models.names())
     assert models.get("default") is models.get("small") is models.get("repvit_sam_m0_9")
     assert models.thresholds("small") == models.thresholds("default")
