@@ -86,7 +86,8 @@ def test_fast_mode_finds_nearly_the_same_masks_with_fewer_points(small, coffee, 
     assert sum(decoded) == 64
     assert seen[-1] == (64, 64)
     found = [max(iou(record, other) for other in exact) for record in fast]
-    assert np.mean(np.array(found) > 0.9) > 0.7
+    assert np.median(found) > 0.99  # most are the same masks
+    assert np.mean(found) > 0.8
 
 
 @pytest.mark.parametrize("mode", ["exact", "fast"])
