@@ -197,8 +197,8 @@ def _installed(shown: str) -> dict[str, str]:
     for name, entry in CHECKPOINTS.items():
         if entry.here:
             names = [*(alias for alias, of in ALIASES.items() if of == name), name]
-            one = shown if shown in names else names[0]
-            listed[one] = name if one == name else f"{one}: {name}"
+            chosen = shown if shown in names else names[0]
+            listed[chosen] = name if chosen == name else f"{chosen}: {name}"
     return listed
 
 
